@@ -1,0 +1,216 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every error the library raises, split by what the caller does next.
+
+::
+
+    HoldfastError
+    ├── PolicyError                  correct the inventory or the task, run again
+    │   └── DependencyMissingError   install what is named
+    ├── RunError                     the run's own order is broken: open, snapshot, seal
+    │   ├── RunAbandonedError        the controlling process is gone: put nothing more
+    │   └── IncompleteError          sealed, but not whole: look at the hosts it names
+    ├── CaptureError                 the host or device did not give its configuration
+    │   ├── UnreadableError          grant the right, exclude the path, or leave it out by policy
+    │   ├── TooLargeError            narrow the component or raise the cap
+    │   └── ConnectionLostError      the host was not reached, or went away
+    ├── RestoreError                 the restore did not happen, or not in full
+    │   ├── NotFoundError            name another host, time, point or component
+    │   └── MismatchError            what came back is not what was sealed
+    ├── FormatError                  bytes that are not believed: nothing of them is used
+    │   ├── UnknownVersionError      a newer collection wrote this
+    │   ├── IntegrityError           the bytes are not those the name or the digest promises
+    │   ├── SignatureError           nobody whom the root knows signed this
+    │   ├── HostileArchiveError      an archive that would write where it must not
+    │   └── NameRefusedError         a name that must not become a path
+    ├── TrustError                   the pin and the repository do not agree: stop
+    ├── KeyringError                 the keyring did not answer as asked
+    │   ├── KeyMissingError          this half or this key is not here: take it to where it is
+    │   └── WrongKeyError            the key is there, and is another one
+    ├── UnsoundError                 verify found a broken promise: read its findings
+    └── StoreError                   the store did not do what was asked
+        ├── ObjectMissingError       no such object or version
+        ├── DeniedError              the credential lacks this right
+        ├── ArchivedError            ask the store to bring it back first
+        ├── NotLockedError           stored, but without the lock asked for
+        ├── CorruptError             the store's own structure is broken there
+        ├── FullError                no room left
+        └── TransientError           try again
+            ├── ThrottledError       later, and slower
+            └── UnavailableError     the store is not reached
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class HoldfastError(Exception):
+    """Root of the tree: the one type the adapter turns into a failed task.
+
+    :param message: what happened, one sentence without the final stop; never configuration content, never a secret.
+    :param host: the inventory host it happened to.
+    :param item: the object, file, key or option it happened to.
+    :param remedy: what to do next, one sentence.
+    :param details: figures that the failed task's result holds as well.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        host: str | None = None,
+        item: str | None = None,
+        remedy: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.host = host
+        self.item = item
+        self.remedy = remedy
+        self.details = dict(details or {})
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{label} {value}" for label, value in (("host", self.host), ("item", self.item)) if value)
+        text = f"{self.message} ({where})" if where else self.message
+        return f"{text}. {self.remedy.rstrip('.')}." if self.remedy else text
+
+    def at(self, host: str) -> HoldfastError:
+        """Return this error, naming the host where that was not known deeper down."""
+        self.host = self.host or host
+        return self
+
+
+class PolicyError(HoldfastError):
+    """What the inventory or the task says cannot be carried out."""
+
+
+class DependencyMissingError(PolicyError):
+    """A Python library this repository or keyring needs is not installed on the controller."""
+
+
+class RunError(HoldfastError):
+    """A step of a run came out of order, or its run folder is not usable."""
+
+
+class RunAbandonedError(RunError):
+    """The process that controls this run has ended; a worker must put nothing more."""
+
+
+class IncompleteError(RunError):
+    """A recovery point was sealed that does not hold every expected stream."""
+
+
+class CaptureError(HoldfastError):
+    """A host or device did not give its configuration whole."""
+
+
+class UnreadableError(CaptureError):
+    """Declared paths exist and could not be read."""
+
+
+class TooLargeError(CaptureError):
+    """A component holds more than its cap."""
+
+
+class ConnectionLostError(CaptureError):
+    """The host was not reached, or the answer broke off."""
+
+
+class RestoreError(HoldfastError):
+    """A restore did not happen, or not in full."""
+
+
+class NotFoundError(RestoreError):
+    """No sealed recovery point holds what was asked for."""
+
+
+class MismatchError(RestoreError):
+    """What was captured after the restore is not what was sealed."""
+
+
+class FormatError(HoldfastError):
+    """Bytes that do not follow the format; nothing of them is used."""
+
+
+class UnknownVersionError(FormatError):
+    """A format version, or a critical field, that this collection does not know."""
+
+
+class IntegrityError(FormatError):
+    """Bytes that do not have the digest their name or their statement promises."""
+
+
+class SignatureError(FormatError):
+    """No valid signature by a key that the root allows here."""
+
+
+class HostileArchiveError(FormatError):
+    """An archive with members that must not be written."""
+
+
+class NameRefusedError(FormatError):
+    """A name that must not become part of a path."""
+
+
+class TrustError(HoldfastError):
+    """The repository is not the one that the inventory pins."""
+
+
+class KeyringError(HoldfastError):
+    """The keyring did not do what was asked."""
+
+
+class KeyMissingError(KeyringError):
+    """The key, or this half of the keyring, is not here."""
+
+
+class WrongKeyError(KeyringError):
+    """The key is here and does not open or sign this."""
+
+
+class UnsoundError(HoldfastError):
+    """A repository was verified, and a promise of it is broken."""
+
+
+class StoreError(HoldfastError):
+    """The store did not do what was asked; the only type that leaves a store."""
+
+
+class ObjectMissingError(StoreError):
+    """The store holds no such object, or no such version of it."""
+
+
+class DeniedError(StoreError):
+    """The store refused: the credential lacks this right."""
+
+
+class ArchivedError(StoreError):
+    """The object rests in an archive class and must be brought back first."""
+
+
+class NotLockedError(StoreError):
+    """The object was stored without the lock that was asked for."""
+
+
+class CorruptError(StoreError):
+    """The store's own structure is damaged at this place."""
+
+
+class FullError(StoreError):
+    """The store has no room left."""
+
+
+class TransientError(StoreError):
+    """The same call may succeed later."""
+
+
+class ThrottledError(TransientError):
+    """The store asks for fewer calls."""
+
+
+class UnavailableError(TransientError):
+    """The store is not reached, or its answer broke off."""

@@ -1,0 +1,42 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a source gives of a component: a plain fingerprint, or the fingerprint with entries and their bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from .component import Component
+from .entry import Entry, LeftOut
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainFingerprint:
+    """A component's state in one digest, before it is keyed. ``raw`` is SHA-256, hex; the others are for devices."""
+
+    component: Component
+    raw: str
+    size: int
+    entries: int
+    normalised: str | None = None
+    normaliser: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ComponentContent:
+    """A component's entries, and in ``contents`` the bytes of each entry of kind file, by path."""
+
+    fingerprint: PlainFingerprint
+    entries: tuple[Entry, ...]
+    contents: Mapping[str, bytes]
+    left_out: tuple[LeftOut, ...] = ()
+    left_out_bytes: int = 0
+    marks: tuple[str, ...] = ()
+
+    @property
+    def component(self) -> Component:
+        """The component this is the content of."""
+        return self.fingerprint.component

@@ -1,0 +1,129 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A recovery point: the signed set of snapshots of one run."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+import typing as t
+from collections.abc import Mapping
+
+from .snapshot import Fingerprint
+
+STATEMENT_LIMIT = 64 * 1024
+
+
+class StreamState(enum.Enum):
+    """What a run did for a stream."""
+
+    STORED = "stored"
+    UNCHANGED = "unchanged"
+    CARRIED = "carried"
+    LIVE = "live"
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectRef:
+    """An object in the store as it was read back when it was put."""
+
+    name: str
+    version: str
+    size: int
+    lock_until: dt.datetime
+
+    @property
+    def sha256(self) -> str:
+        """The digest its name ends in."""
+        return self.name.rsplit("-", 1)[1].split(".", 1)[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamEntry:
+    """One stream in a recovery point. ``extra`` keeps fields a newer writer added."""
+
+    host: str
+    host_id: str
+    stream: str
+    retention_class: str
+    state: StreamState
+    captured_at: dt.datetime
+    verified_at: dt.datetime
+    pack: ObjectRef
+    manifest: ObjectRef
+    fingerprints: tuple[Fingerprint, ...]
+    marks: tuple[str, ...] = ()
+    extra: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Host and stream: what a live stream is told by."""
+        return (self.host, self.stream)
+
+    @property
+    def age_order(self) -> tuple[dt.datetime, str, dt.datetime]:
+        """The greatest of these is the newest snapshot, and of the same snapshot the latest proof."""
+        return (self.captured_at, self.manifest.sha256, self.verified_at)
+
+    @property
+    def lock_until(self) -> dt.datetime:
+        """Until when both of its objects are locked."""
+        return min(self.pack.lock_until, self.manifest.lock_until)
+
+
+@dataclasses.dataclass(frozen=True)
+class HostFailure:
+    """A host that gave no whole answer, and the reason in words."""
+
+    host: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ConsistencyFinding:
+    """Something that several streams of a point do not agree on."""
+
+    check: str
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Body:
+    """The content of a recovery point."""
+
+    repository: str
+    root: str
+    run: str
+    point: str
+    opened_at: dt.datetime
+    sealed_at: dt.datetime
+    parents: tuple[str, ...]
+    full: bool
+    covers: tuple[str, ...]
+    streams: tuple[StreamEntry, ...]
+    expected: tuple[str, ...]
+    failed: tuple[HostFailure, ...]
+    missing: tuple[str, ...]
+    consistency: tuple[ConsistencyFinding, ...]
+    change: Mapping[str, t.Any]
+    complete: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """What is signed: the body's digest and the figures a reader wants before fetching it."""
+
+    repository: str
+    root: str
+    run: str
+    point: str
+    sealed_at: dt.datetime
+    complete: bool
+    full: bool
+    parents: tuple[str, ...]
+    counts: Mapping[str, int]
+    body_name: str
+    body_sha256: str

@@ -1,0 +1,25 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A record: any signed fact other than a recovery point."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What happened (``kind``), to what (``subject``), and how (``detail``), at the store's time."""
+
+    repository: str
+    root: str
+    kind: str
+    at: dt.datetime
+    by: str
+    subject: Mapping[str, t.Any]
+    detail: Mapping[str, t.Any]

@@ -1,0 +1,98 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A snapshot: one stream at one time, as its manifest tells it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+from collections.abc import Mapping
+
+from .component import Component
+from .entry import Entry, LeftOut
+
+
+@dataclasses.dataclass(frozen=True)
+class Fingerprint:
+    """What a component looked like, keyed, so that only who holds the digest key can compare or guess.
+
+    ``normalised`` and ``normaliser`` are None for host files.
+    """
+
+    component: str
+    definition: str
+    digest_key: str
+    raw: str
+    normalised: str | None = None
+    normaliser: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyedEntry:
+    """An entry as a manifest shows it.
+
+    ``digest`` stands for its content or target, ``xattr_digests`` for its values.
+    """
+
+    entry: Entry
+    digest: str
+    xattr_digests: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class CapturedComponent:
+    """A component as the pack holds it."""
+
+    component: Component
+    fingerprint: Fingerprint
+    size: int
+    entries: tuple[KeyedEntry, ...]
+    left_out: tuple[LeftOut, ...]
+    left_out_bytes: int
+    marks: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PackDescription:
+    """Name and measures of a pack; what a reader allows itself to unpack."""
+
+    name: str
+    size: int
+    tar_size: int
+    members: int
+
+
+@dataclasses.dataclass(frozen=True)
+class WrappedKey:
+    """The secret of a pack's one-time recipient, wrapped under a class-year key."""
+
+    retention_class: str
+    year: int
+    series: str
+    scheme: str
+    recipient: str
+    wrapped: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What is in one pack, and how to come by its key."""
+
+    repository: str
+    root: str
+    host: str
+    host_id: str
+    stream: str
+    retention_class: str
+    captured_at: dt.datetime
+    digest_key: str
+    pack: PackDescription
+    key: WrappedKey
+    escrow: tuple[str, ...]
+    components: tuple[CapturedComponent, ...]
+    writer: str
+    imported: t.Any = None
+    restore_open: bool = False
