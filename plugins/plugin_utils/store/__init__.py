@@ -1,0 +1,88 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where objects are kept. Stands on errors and moments alone; knows nothing of formats and keys.
+
+:func:`connect` is the one place where a store is put together; :mod:`.base` holds the interface and its promise.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import PolicyError, UnavailableError
+from .base import Store
+from .wrappers import DryRunStore, GuardedStore, RetryStore
+
+
+def connect(
+    url: str, *, create: bool = False, dry_run: bool = False, may_write: Callable[[], None] | None = None
+) -> Store:
+    """Return the store at *url*, which retries what is transient.
+
+    :param url: ``file:///absolute/path``, percent-encoded where needed (RFC 8089).
+    :param create: make the store where it is not there; without it a missing one raises UnavailableError.
+    :param dry_run: puts and holds stay in memory, and nothing is made.
+    :param may_write: called before each put and hold; raises to stop it.
+    :raises PolicyError: the URL does not name a store of this version.
+    """
+    store = _open_file(_file_path(url), create=create, dry_run=dry_run)
+    if may_write is not None:
+        store = GuardedStore(store, may_write)
+    store = RetryStore(store)
+    return DryRunStore(store) if dry_run else store
+
+
+def _open_file(root: Path, *, create: bool, dry_run: bool) -> Store:
+    # here, so that a run loads the driver of its repository and no other
+    from .file import FileStore
+
+    store = FileStore(root)
+    if store.exists():
+        return store
+    if not create:
+        raise UnavailableError(
+            f"there is no directory at {store.location}",
+            item="repository",
+            remedy="Mount it, or make the repository with repository state=present",
+        )
+    if dry_run:
+        from .memory import MemoryStore
+
+        return MemoryStore(store.location, now=lambda: dt.datetime.now(dt.UTC), enforced=False)
+    return FileStore.create(root)
+
+
+def _file_path(url: str) -> Path:
+    # no message repeats the URL, nor what urlsplit says of it: a mistaken one may hold a password
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        raise _unusable("it is not a URL") from None
+    if parts.scheme == "s3":
+        raise _unusable("this version stores in file:// only")
+    if parts.scheme != "file":
+        raise _unusable("it does not start with file://")
+    if parts.netloc:
+        raise _unusable("a file URL names no host; three slashes come before the path")
+    if parts.query or parts.fragment:
+        raise _unusable("a file URL has no query and no fragment; write ? as %3F and # as %23")
+    path = os.fsdecode(urllib.parse.unquote_to_bytes(parts.path))
+    if not path.startswith("/"):
+        raise _unusable("its path is relative")
+    if "\0" in path:
+        raise _unusable("its path holds a NUL byte")
+    return Path(path)
+
+
+def _unusable(why: str) -> PolicyError:
+    return PolicyError(
+        f"the repository URL is not usable: {why}",
+        item="repository",
+        remedy="Name the repository as file:///absolute/path",
+    )

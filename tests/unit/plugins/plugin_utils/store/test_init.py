@@ -1,0 +1,143 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.holdfast.config.plugins.plugin_utils import store as store_package
+from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
+    HoldfastError,
+    PolicyError,
+    RunAbandonedError,
+    StoreError,
+    UnavailableError,
+)
+from ansible_collections.holdfast.config.plugins.plugin_utils.store import connect
+
+LOCK = dt.datetime(2199, 1, 1, tzinfo=dt.UTC)
+
+
+def url_of(path: Path) -> str:
+    return path.as_uri()
+
+
+def test_file_url_is_decoded(tmp_path: Path) -> None:
+    root = tmp_path / "a b#c?ü"
+    root.mkdir()
+    store = connect(url_of(root))
+    assert store.location == url_of(root)
+    assert not store.enforced
+    store.put_new("x", io.BytesIO(b"data"), lock_until=LOCK)
+    assert [path.name.partition("@")[0] for path in root.iterdir() if path.is_file()] == ["x"]
+    assert connect(url_of(root)).get("x") == b"data"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("s3://key:pa55word@bucket/prefix", "file:// only"),
+        ("/srv/pa55word", "does not start"),
+        ("http://user:pa55word@host/x", "does not start"),
+        ("", "does not start"),
+        ("file://user:pa55word@host/srv", "no host"),
+        ("file://localhost/srv", "no host"),
+        ("file:srv/x", "relative"),
+        ("file:", "relative"),
+        ("file:///srv?pa55word=1", "no query"),
+        ("file:///srv#x", "no query"),
+        ("file:///srv%00x", "NUL"),
+        ("file://[pa55word", "not a URL"),
+        ("file://user:pa55word@host\u2100/srv", "not a URL"),  # urlsplit repeats the host part of this one
+    ],
+)
+def test_other_urls_are_refused_and_not_repeated(url: str, why: str) -> None:
+    with pytest.raises(PolicyError, match=why) as caught:
+        connect(url, create=True)
+    assert "pa55word" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_missing_root_names_url_and_remedy(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    for dry_run in (False, True):
+        with pytest.raises(UnavailableError, match="repository state=present") as caught:
+            connect(url_of(root), dry_run=dry_run)
+        assert url_of(root) in caught.value.message
+    assert not root.exists()
+
+
+def test_create_makes_the_root_for_its_owner_alone(tmp_path: Path) -> None:
+    root = tmp_path / "new" / "store"
+    connect(url_of(root), create=True).probe()
+    assert stat.S_IMODE(root.stat().st_mode) == 0o700
+
+
+def test_create_over_a_file_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreError):
+        connect(url_of(tmp_path / "file"), create=True)
+
+
+def test_root_that_cannot_be_looked_at_is_a_store_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", closed)
+    with pytest.raises(StoreError, match="Permission denied"):
+        connect(url_of(tmp_path))
+
+
+def test_dry_run_of_create_makes_nothing_and_works(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    store = connect(url_of(root), create=True, dry_run=True)
+    store.probe()
+    store.put_new("x", io.BytesIO(b"data"), lock_until=LOCK)
+    assert store.get("x") == b"data"
+    assert (store.location, store.enforced) == (url_of(root), False)
+    assert not root.exists()
+
+
+def test_dry_run_puts_nothing(tmp_path: Path) -> None:
+    connect(url_of(tmp_path)).put_new("x", io.BytesIO(b"theirs"), lock_until=LOCK)
+    before = sorted(tmp_path.rglob("*"))
+    store = connect(url_of(tmp_path), dry_run=True)
+    store.put_new("x", io.BytesIO(b"mine"), lock_until=LOCK)
+    assert store.get("x") == b"mine"
+    assert connect(url_of(tmp_path)).get("x") == b"theirs"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_may_write_guards_the_store(tmp_path: Path) -> None:
+    def gone() -> None:
+        raise RunAbandonedError("the controlling process is gone")
+
+    store = connect(url_of(tmp_path), may_write=gone)
+    with pytest.raises(HoldfastError) as caught:
+        store.put_new("x", io.BytesIO(b"x"), lock_until=LOCK)
+    assert type(caught.value) is RunAbandonedError
+    assert list(store.list()) == []
+
+
+def test_store_needs_the_standard_library_alone() -> None:
+    # -S: without site-packages; the driver is loaded by connect, not by the import
+    package = store_package.__name__
+    tree = Path(store_package.__file__ or "").parents[len(package.split("."))]
+    code = f"import sys, {package} as s; print('{package}.file' in sys.modules); s.connect('file:///')"
+    answer = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout == "False\n"
