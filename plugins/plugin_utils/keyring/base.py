@@ -1,0 +1,122 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every keyring promises, and what is done with its public keys and derived keys offline.
+
+A keyring has two halves in two hands. The *seal* half, of who backs up, signs points and answers for digest keys. The
+*open* half, of who restores, unwraps pack keys and signs records. Neither can do what the other does.
+"""
+
+from __future__ import annotations
+
+import abc
+import datetime as dt
+import hmac
+from collections.abc import Sequence
+
+from ..errors import DependencyMissingError, UnknownVersionError
+from ..model.keys import ClassYearKey, DigestKey, PublicKeys, Signature
+from ..seal import age
+
+try:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.kdf import hkdf
+except ImportError:
+    hashes = hkdf = None  # type: ignore[assignment]
+
+AGE_X25519 = "age-x25519"
+HKDF_SHA256 = "hkdf-sha256"
+
+
+class Keyring(abc.ABC):
+    """Private keys and what may be done with them. Only errors of the library's tree leave it, and no secret in them.
+
+    Every method raises KeyMissingError where this half, or the key, is not here (it says what is missing and where it
+    was expected) and KeyringError where the keyring cannot be used as it is.
+    """
+
+    @abc.abstractmethod
+    def create(
+        self, *, repository: str, classes: Sequence[str], first_year: int, years: int = 10, now: dt.datetime
+    ) -> PublicKeys:
+        """Make what is missing of a repository's keys; the owner alone does this, by hand.
+
+        Idempotent: a key that exists is kept and returned, and after a run that was killed the next one completes it.
+        Made are signing keys of both uses, one digest key, and for each class and year one key to wrap under and one
+        for escrow.
+
+        :param repository: the repository's name; a keyring serves one.
+        :param classes: names of retention classes. Those named before stay.
+        :param first_year: first year to make class-year keys for.
+        :param years: how many years, from *first_year* on.
+        :param now: from when the signing keys are valid, for ten years.
+        :returns: every key of this keyring, also those of earlier calls.
+        :raises KeyringError: this is another repository's keyring.
+        """
+
+    @abc.abstractmethod
+    def sign(self, pae: bytes, *, use: str) -> Signature:
+        """Sign with the newest key of that use (ed25519, RFC 8032).
+
+        :param pae: the bytes to sign: the pre-authentication encoding of a DSSE envelope.
+        :param use: ``point`` (seal half) or ``record`` (open half).
+        """
+
+    @abc.abstractmethod
+    def digest_key(self, key: DigestKey, *, repository: str) -> bytes:
+        """Return the 32 bytes that this repository's digests are keyed from, the same at each call (seal half).
+
+        It costs one call to the keyring; per-host keys are derived from it by :func:`host_key`.
+
+        :raises UnknownVersionError: the key has a scheme that this version does not know.
+        """
+
+    @abc.abstractmethod
+    def unwrap(self, key: ClassYearKey, wrapped: bytes) -> str:
+        """Return the age identity that :func:`wrap` wrapped under this key (open half).
+
+        :raises WrongKeyError: the key here is another one, or *wrapped* was made under another one.
+        :raises IntegrityError: *wrapped* is damaged.
+        :raises FormatError: what was wrapped is not an age identity.
+        :raises UnknownVersionError: the key has a scheme that this version does not know.
+        """
+
+
+def wrap(key: ClassYearKey, secret: str) -> bytes:
+    """Wrap a pack's age identity under a class-year's public key, offline. Nothing else is bound into it.
+
+    :raises UnknownVersionError: the key has a scheme that this version does not know.
+    :raises FormatError: the key's public half is not one of its scheme.
+    """
+    if key.scheme != AGE_X25519:
+        raise UnknownVersionError(f"this version cannot wrap by the scheme {key.scheme!r}", item=key.id)
+    return age.encrypt(secret.encode(), [key.public])
+
+
+def host_key(run_key: bytes, host_id: str) -> bytes:
+    """Derive a host's 32-byte digest key from what :meth:`Keyring.digest_key` returned."""
+    return derive(run_key, b"holdfast host digest v1\0" + host_id.encode())
+
+
+def keyed(host_key: bytes, data: bytes) -> str:
+    """Return the keyed digest of *data* as manifests hold it: HMAC-SHA256 (RFC 2104), lower-case hex."""
+    return hmac.digest(host_key, data, "sha256").hex()
+
+
+def derive(secret: bytes, info: bytes) -> bytes:
+    """Derive 32 bytes by HKDF-SHA256 (RFC 5869) without salt: *secret* is uniformly random already.
+
+    :raises DependencyMissingError: cryptography is not installed.
+    """
+    if hkdf is None:
+        raise missing_cryptography()
+    return hkdf.HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(secret)
+
+
+def missing_cryptography() -> DependencyMissingError:
+    """The error of both files that import cryptography."""
+    return DependencyMissingError(
+        "the Python library cryptography is not installed on the controller",
+        remedy="Install cryptography for the Python that runs Ansible",
+    )

@@ -1,0 +1,321 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The keyring of files: two halves and the escrow keys, each a folder that can live elsewhere.
+
+::
+
+    seal/     keyring.json  point-<key id>.pem  digest-<key id>.key      to who backs up
+    open/     keyring.json  record-<key id>.pem  identities.txt          to who restores
+    escrow/   README.txt  identities.txt                                 offline, as soon as it is made
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import secrets
+import typing as t
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..errors import (
+    FormatError,
+    IntegrityError,
+    KeyMissingError,
+    KeyringError,
+    PolicyError,
+    UnknownVersionError,
+    WrongKeyError,
+)
+from ..model import instant
+from ..model.keys import ClassYearKey, DigestKey, PublicKeys, Signature, SignKey
+from ..seal import age
+from . import published, sign
+from .base import AGE_X25519, HKDF_SHA256, Keyring, derive
+from .folder import PrivateFolder
+from .published import Published
+
+_PUBLISHED = "keyring.json"
+_IDENTITIES = "identities.txt"
+_CLASS_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_DIGEST_KEY_ID = re.compile(r"[0-9a-f]{16}")
+_DIGEST_SECRET = re.compile(rb"[0-9a-f]{64}\n")
+# ten years, whichever of them are leap years
+_SIGN_VALIDITY = dt.timedelta(days=3653)
+
+_ESCROW_README = """\
+ESCROW KEYS of the configuration backup repository {repository}
+
+Whoever holds identities.txt can read every backup of this repository, without Ansible,
+without the keyring and without any other key. It is the way back when all else is lost.
+
+1. Move this whole folder now to a place that is not connected to any computer: two
+   encrypted USB sticks in two safes, or paper. Then delete it here.
+2. When keys for more classes or years are made, a new folder of this name appears beside
+   the other halves of the keyring. Keep it with this one: it does not replace it.
+3. To destroy the backups of one class and year for good, delete its two lines in
+   identities.txt (the comment that names it and the AGE-SECRET-KEY below) in every copy
+   of this folder, and the two lines of the same name in open/identities.txt of the keyring.
+
+To open a pack (a file PACK.tar.zst.age under packs/ in the repository) with stock tools:
+
+    mkdir restored
+    age -d -i identities.txt PACK.tar.zst.age | zstd -d \\
+        | tar -x -p --xattrs --xattrs-include='*' -C restored
+    cd restored && sha256sum -c SHA256SUMS
+
+RESTORE.md in the pack says what is where.
+"""
+
+
+class _Identity(t.NamedTuple):
+    name: str
+    recipient: str
+    secret: str
+
+
+class LocalKeyring(Keyring):
+    """A keyring in a folder. Each half works where the other is not, and refuses where others may read it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seal = PrivateFolder(path / "seal")
+        self._open = PrivateFolder(path / "open")
+        self._escrow = PrivateFolder(path / "escrow")
+
+    def __repr__(self) -> str:
+        return f"LocalKeyring({str(self._path)!r})"
+
+    def create(
+        self, *, repository: str, classes: Sequence[str], first_year: int, years: int = 10, now: dt.datetime
+    ) -> PublicKeys:
+        """See :meth:`Keyring.create`. Adding keys takes both halves; escrow/ is made anew where it was moved away.
+
+        :raises PolicyError: a name that no class can have.
+        """
+        for name in classes:
+            if not _CLASS_NAME.fullmatch(name):
+                raise PolicyError(f"{name!r} is not a class name", remedy="Use lower-case letters, digits and hyphens")
+        wanted = [(name, year) for name in classes for year in range(first_year, first_year + years)]
+        root = PrivateFolder(self._path)
+        root.make()
+        with root.locked():
+            known = self._known(repository)
+            if known and not (self._seal.exists() and self._open.exists()):
+                return self._unchanged(known, wanted)
+            return self._completed(known or PublicKeys((), (), (), ()), repository, wanted, now)
+
+    def sign(self, pae: bytes, *, use: str) -> Signature:
+        half = {"point": self._seal, "record": self._open}.get(use)
+        if half is None:
+            raise KeyringError(f"no key of a keyring signs for the use {use!r}")
+        ids = [key.id for key in self._published(half).keys.sign if key.use == use]
+        if not ids:
+            raise _missing(half, _PUBLISHED)
+        return Signature(ids[-1], sign.sign(_present(half, f"{use}-{ids[-1]}.pem"), pae))
+
+    def digest_key(self, key: DigestKey, *, repository: str) -> bytes:
+        if key.scheme != HKDF_SHA256:
+            raise UnknownVersionError(f"this version has no digest keys of the scheme {key.scheme!r}", item=key.id)
+        # the id comes from a root and becomes part of a path
+        if not _DIGEST_KEY_ID.fullmatch(key.id):
+            raise KeyMissingError("this is not the id of a digest key of a local keyring", item=repr(key.id))
+        name = f"digest-{key.id}.key"
+        text = _present(self._seal, name)
+        if not _DIGEST_SECRET.fullmatch(text):
+            raise KeyringError("a digest key is damaged", item=name, remedy="Restore it from a copy")
+        return derive(bytes.fromhex(text.decode()), b"holdfast repository digest v1\0" + repository.encode())
+
+    def unwrap(self, key: ClassYearKey, wrapped: bytes) -> str:
+        if key.scheme != AGE_X25519:
+            raise UnknownVersionError(f"this keyring cannot unwrap by the scheme {key.scheme!r}", item=key.id)
+        known = _identities(_present(self._open, _IDENTITIES), self._open)
+        fitting = [identity.secret for identity in known if identity.recipient == key.public]
+        if not fitting:
+            where = f"Look for it where it was moved to; it was expected in {self._open.path / _IDENTITIES}"
+            if any(identity.name == key.id for identity in known):
+                raise WrongKeyError("the identity of that name is of another key", item=key.id, remedy=where)
+            raise KeyMissingError("the keyring has no identity for this key", item=key.id, remedy=where)
+        try:
+            secret = age.decrypt(wrapped, fitting).decode("utf-8", "replace")
+        except WrongKeyError as e:
+            raise WrongKeyError("this was wrapped under another key", item=key.id) from e
+        except IntegrityError as e:
+            raise IntegrityError("the wrapped key is damaged", item=key.id) from e
+        try:
+            age.recipient_of(secret)
+        except FormatError as e:
+            raise FormatError("what was wrapped under this key is not an age identity", item=key.id) from e
+        return secret
+
+    def _known(self, repository: str) -> PublicKeys | None:
+        """The keys that either half publishes: a killed create leaves the newer list in open/ alone."""
+        found = [self._published(half) for half in (self._seal, self._open) if half.read(_PUBLISHED) is not None]
+        if not found:
+            return None
+        for each in found:
+            if each.repository != repository:
+                raise KeyringError(
+                    f"the keyring here is that of the repository {each.repository!r}",
+                    item=str(self._path),
+                    remedy=f"Name another folder for the keys of {repository!r}",
+                )
+        keys = PublicKeys(
+            sign=_union(each.keys.sign for each in found),
+            wrap=_union(each.keys.wrap for each in found),
+            escrow=_union(each.keys.escrow for each in found),
+            digest=_union(each.keys.digest for each in found),
+        )
+        if any(len({key.id for key in listed}) < len(listed) for listed in (keys.wrap, keys.escrow)):
+            raise KeyringError(
+                "seal/ and open/ are halves of two different keyrings",
+                item=str(self._path),
+                remedy="Put halves together that were made together",
+            )
+        return keys
+
+    def _unchanged(self, known: PublicKeys, wanted: Sequence[tuple[str, int]]) -> PublicKeys:
+        if _gaps(known.wrap, wanted) or _gaps(known.escrow, wanted):
+            half = self._open if self._seal.exists() else self._seal
+            raise KeyMissingError(
+                f"keys are added with both halves present, and {half.path.name}/ is not here",
+                item=str(half.path),
+                remedy="Put it there, run this again, and take it away again",
+            )
+        return known
+
+    def _completed(
+        self, known: PublicKeys, repository: str, wanted: Sequence[tuple[str, int]], now: dt.datetime
+    ) -> PublicKeys:
+        """Make what is missing. Private keys first, then the two lists: a key that was published exists.
+
+        What a killed create left unpublished is taken up.
+        """
+        self._seal.make()
+        self._open.make()
+        escrow_gaps = _gaps(known.escrow, wanted)
+        if escrow_gaps:
+            self._escrow.make()
+            self._escrow.write("README.txt", _ESCROW_README.format(repository=repository).encode())
+        keys = PublicKeys(
+            sign=known.sign
+            + tuple(
+                _sign_key(half, use, instant.whole(now))
+                for half, use in ((self._seal, "point"), (self._open, "record"))
+                if not any(key.use == use for key in known.sign)
+            ),
+            wrap=known.wrap + _class_year_keys(self._open, _gaps(known.wrap, wanted)),
+            escrow=known.escrow + _class_year_keys(self._escrow, escrow_gaps),
+            digest=known.digest or (_digest_key(self._seal),),
+        )
+        document = published.dump(Published(repository, keys))
+        for half in (self._open, self._seal):
+            if half.read(_PUBLISHED) != document:
+                half.write(_PUBLISHED, document)
+        return keys
+
+    def _published(self, half: PrivateFolder) -> Published:
+        return published.load(_present(half, _PUBLISHED), what=str(half.path / _PUBLISHED))
+
+
+def _sign_key(half: PrivateFolder, use: str, now: dt.datetime) -> SignKey:
+    left = _left(half, use, "pem")
+    if left:
+        public = sign.public_of(_present(half, left))
+    else:
+        pem, public = sign.generate()
+        half.write(f"{use}-{sign.key_id(public)}.pem", pem)
+    return SignKey(sign.key_id(public), use, sign.ALGORITHM, public, now, now + _SIGN_VALIDITY)
+
+
+def _digest_key(half: PrivateFolder) -> DigestKey:
+    left = _left(half, "digest", "key")
+    if left:
+        return DigestKey(left.removeprefix("digest-").removesuffix(".key"), HKDF_SHA256)
+    # an id of its own: nothing about the secret follows from it
+    key = DigestKey(secrets.token_hex(8), HKDF_SHA256)
+    half.write(f"digest-{key.id}.key", f"{secrets.token_hex(32)}\n".encode())
+    return key
+
+
+def _left(half: PrivateFolder, use: str, suffix: str) -> str | None:
+    return next((name for name in half.names() if re.fullmatch(rf"{use}-[0-9a-f]{{16}}\.{suffix}", name)), None)
+
+
+def _class_year_keys(folder: PrivateFolder, gaps: Iterable[tuple[str, int]]) -> tuple[ClassYearKey, ...]:
+    """Make an identity for each class and year, in one write; lines that are in the file stay as they are."""
+    gaps = list(gaps)
+    if not gaps:
+        return ()
+    text = folder.read(_IDENTITIES) or b""
+    if text and not text.endswith(b"\n"):
+        text += b"\n"
+    recipients = {identity.name: identity.recipient for identity in _identities(text, folder)}
+    lines = []
+    keys = []
+    for retention_class, year in gaps:
+        name = f"{retention_class}-{year}"
+        if name not in recipients:
+            secret, recipients[name] = age.generate()
+            lines.append(f"# {name} {recipients[name]}\n{secret}\n")
+        keys.append(ClassYearKey(retention_class, year, AGE_X25519, recipients[name]))
+    if lines:
+        folder.write(_IDENTITIES, text + "".join(lines).encode())
+    return tuple(keys)
+
+
+def _identities(text: bytes, folder: PrivateFolder) -> list[_Identity]:
+    """Read an age identity file (age-keygen(1)); the comment above an identity names its key."""
+    found = []
+    name = ""
+    # never an exception that carries the text
+    for line in text.decode("utf-8", "replace").splitlines():
+        if line.startswith("#"):
+            name = line[1:].split()[0] if line[1:].split() else ""
+        elif line.strip():
+            try:
+                found.append(_Identity(name, age.recipient_of(line.strip()), line.strip()))
+            except FormatError as e:
+                raise KeyringError(
+                    "a line of the identity file is neither a comment nor an age identity",
+                    item=str(folder.path / _IDENTITIES),
+                    remedy="Restore the file from a copy",
+                ) from e
+            name = ""
+    return found
+
+
+def _gaps(keys: Sequence[ClassYearKey], wanted: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    known = {(key.retention_class, key.year) for key in keys}
+    return [each for each in dict.fromkeys(wanted) if each not in known]
+
+
+_Key = t.TypeVar("_Key")
+
+
+def _union(several: Iterable[tuple[_Key, ...]]) -> tuple[_Key, ...]:
+    return tuple(dict.fromkeys(key for keys in several for key in keys))
+
+
+def _present(folder: PrivateFolder, name: str) -> bytes:
+    data = folder.read(name)
+    if data is None:
+        raise _missing(folder, name)
+    return data
+
+
+def _missing(folder: PrivateFolder, name: str) -> KeyMissingError:
+    half = folder.path.name
+    if not folder.exists():
+        return KeyMissingError(
+            f"the {half} half of the keyring is not here",
+            item=str(folder.path),
+            remedy=f"Run this where {half}/ is, or put it there",
+        )
+    return KeyMissingError(
+        f"the {half} half of the keyring is not whole",
+        item=str(folder.path / name),
+        remedy="Restore the file from a copy, or run repository state=present again if that was interrupted",
+    )

@@ -1,0 +1,67 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""zstd frames (RFC 8878). The one file that imports zstandard."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from ..errors import DependencyMissingError, HostileArchiveError, IntegrityError
+
+try:
+    import zstandard
+except ImportError:
+    zstandard = None  # type: ignore[assignment]
+
+
+def compress(data: bytes, *, level: int = 3) -> bytes:
+    """Return one frame that states its content's size and ends in its checksum.
+
+    :param level: 1 (fast) to 22 (small).
+    :raises DependencyMissingError: zstandard is not installed, here and in :func:`decompress`.
+    """
+    zstd = _library()
+    return bytes(zstd.ZstdCompressor(level=level, write_content_size=True, write_checksum=True).compress(data))
+
+
+def decompress(data: bytes, *, limit: int) -> bytes:
+    """Return the content of one frame as :func:`compress` makes it; no buffer larger than *limit* is ever allocated.
+
+    :param limit: the most bytes the content may have.
+    :raises HostileArchiveError: the frame says that it needs more, or does not say how much.
+    :raises IntegrityError: damaged, cut off, followed by other bytes, without checksum, or not zstd at all.
+    """
+    zstd = _library()
+    try:
+        frame = zstd.get_frame_parameters(data)
+        if frame.content_size == zstd.CONTENTSIZE_UNKNOWN:
+            raise HostileArchiveError("the zstd frame does not state its size")
+        if max(frame.content_size, frame.window_size) > limit:
+            raise HostileArchiveError(f"the zstd frame needs more than the {limit} bytes allowed here")
+        if not frame.has_checksum:
+            raise _damaged()
+        if frame.content_size == 0:
+            # the library returns such a frame's content without a look at the rest of it
+            if data != compress(b""):
+                raise _damaged()
+            return b""
+        return bytes(zstd.ZstdDecompressor().decompress(data, allow_extra_data=False))
+    except zstd.ZstdError as e:
+        raise _damaged() from e
+
+
+def _damaged() -> IntegrityError:
+    return IntegrityError(
+        "the zstd frame is damaged, cut off, or not alone", remedy="Fetch it again or take another copy"
+    )
+
+
+def _library() -> ModuleType:
+    if zstandard is None:
+        raise DependencyMissingError(
+            "the Python library zstandard is not installed on the controller",
+            remedy="Install zstandard for the Python that runs Ansible",
+        )
+    return zstandard

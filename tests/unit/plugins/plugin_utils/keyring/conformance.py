@@ -1,0 +1,170 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What keyring/base.py promises, as tests that every kind of keyring inherits."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+from collections.abc import Callable
+
+import pytest
+from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
+    FormatError,
+    HoldfastError,
+    KeyMissingError,
+    KeyringError,
+    UnknownVersionError,
+    WrongKeyError,
+)
+from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import Keyring, sign
+from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.base import wrap
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import ClassYearKey, PublicKeys
+from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age
+
+NOW = dt.datetime(2024, 2, 29, 12, 30, 15, 999, tzinfo=dt.timezone.utc)
+REPOSITORY = "prod"
+CLASSES = ("d0030", "d0400")
+
+
+class Halves(t.NamedTuple):
+    """One keyring as three people see it. Those who hold a half connect after the owner has made it."""
+
+    owner: Keyring
+    sealer: Callable[[], Keyring]
+    opener: Callable[[], Keyring]
+
+
+class KeyringConformance:
+    """A kind of keyring inherits this and gives a fixture ``halves``, of a keyring that was not made yet."""
+
+    @staticmethod
+    def create(halves: Halves, *, classes: tuple[str, ...] = CLASSES, first_year: int = 2024) -> PublicKeys:
+        return halves.owner.create(repository=REPOSITORY, classes=classes, first_year=first_year, years=2, now=NOW)
+
+    def test_create_makes_every_key(self, halves: Halves) -> None:
+        keys = self.create(halves)
+        assert [key.use for key in keys.sign] == ["point", "record"]
+        for key in keys.sign:
+            assert (key.algorithm, key.id) == ("ed25519", sign.key_id(key.public))
+            assert key.not_before == NOW.replace(microsecond=0)
+            assert (key.not_after - key.not_before).days // 365.25 == 10
+        for listed in (keys.wrap, keys.escrow):
+            assert [key.id for key in listed] == ["d0030-2024", "d0030-2025", "d0400-2024", "d0400-2025"]
+        assert len({key.public for key in (*keys.wrap, *keys.escrow)}) == 8
+        assert len(keys.digest) == 1
+
+    def test_create_again_changes_nothing(self, halves: Halves) -> None:
+        keys = self.create(halves)
+        later = NOW + dt.timedelta(days=400)
+        assert halves.owner.create(repository=REPOSITORY, classes=CLASSES, first_year=2024, years=2, now=later) == keys
+        assert self.create(halves, classes=()) == keys
+
+    def test_create_adds_classes_and_years_and_keeps_the_others(self, halves: Halves) -> None:
+        first = self.create(halves)
+        more = self.create(halves, classes=("d0030", "d3650"), first_year=2025)
+        assert (more.sign, more.digest) == (first.sign, first.digest)
+        for before, after in ((first.wrap, more.wrap), (first.escrow, more.escrow)):
+            assert after[: len(before)] == before
+            assert [key.id for key in after[len(before) :]] == ["d0030-2026", "d3650-2025", "d3650-2026"]
+        secret, _ = age.generate()
+        for key in more.wrap:
+            assert halves.owner.unwrap(key, wrap(key, secret)) == secret
+
+    def test_another_repository_is_refused(self, halves: Halves) -> None:
+        self.create(halves)
+        with pytest.raises(KeyringError, match="'prod'") as caught:
+            halves.owner.create(repository="test", classes=CLASSES, first_year=2024, now=NOW)
+        assert caught.value.remedy
+
+    def test_each_half_signs_for_its_use_alone(self, halves: Halves) -> None:
+        public = {key.use: key for key in self.create(halves).sign}
+        for half, use, foreign in ((halves.sealer(), "point", "record"), (halves.opener(), "record", "point")):
+            signature = half.sign(b"DSSEv1 payload", use=use)
+            assert signature.key_id == public[use].id
+            sign.verify(public[use].public, b"DSSEv1 payload", signature.signature)
+            with pytest.raises(KeyMissingError):
+                half.sign(b"DSSEv1 payload", use=foreign)
+
+    def test_an_unknown_use_is_refused(self, halves: Halves) -> None:
+        self.create(halves)
+        with pytest.raises(KeyringError):
+            halves.owner.sign(b"DSSEv1 payload", use="root")
+
+    def test_the_digest_key_is_the_repositorys_and_stays(self, halves: Halves) -> None:
+        (key,) = self.create(halves).digest
+        sealer = halves.sealer()
+        secret = sealer.digest_key(key, repository=REPOSITORY)
+        assert len(secret) == 32
+        assert sealer.digest_key(key, repository=REPOSITORY) == secret
+        assert sealer.digest_key(key, repository="other") != secret
+
+    def test_an_unknown_digest_key_is_refused(self, halves: Halves) -> None:
+        (key,) = self.create(halves).digest
+        for name in ("0" * 16, "../open/record", "a\0b", ""):
+            with pytest.raises(KeyMissingError):
+                halves.owner.digest_key(dataclasses.replace(key, id=name), repository=REPOSITORY)
+        with pytest.raises(UnknownVersionError):
+            halves.owner.digest_key(dataclasses.replace(key, scheme="hkdf-sha3"), repository=REPOSITORY)
+
+    def test_who_restores_unwraps_and_who_backs_up_does_not(self, halves: Halves) -> None:
+        key = self.create(halves).wrap[0]
+        secret, _ = age.generate()
+        wrapped = wrap(key, secret)
+        assert halves.opener().unwrap(key, wrapped) == secret
+        with pytest.raises(KeyMissingError, match="open") as caught:
+            halves.sealer().unwrap(key, wrapped)
+        assert caught.value.item
+        assert caught.value.remedy
+
+    def test_wrong_key_missing_key_and_foreign_scheme_differ(self, halves: Halves) -> None:
+        keys = self.create(halves)
+        secret, _ = age.generate()
+        one, two = keys.wrap[:2]
+        opener = halves.opener()
+        with pytest.raises(WrongKeyError):
+            opener.unwrap(one, wrap(two, secret))
+        with pytest.raises(KeyMissingError):
+            opener.unwrap(self.absent(one), wrap(one, secret))
+        with pytest.raises(UnknownVersionError):
+            opener.unwrap(dataclasses.replace(one, scheme="rot13"), wrap(one, secret))
+
+    @staticmethod
+    def absent(key: ClassYearKey) -> ClassYearKey:
+        return dataclasses.replace(key, year=1999, public=age.generate()[1])
+
+    def test_no_damage_of_a_wrapped_key_is_unwrapped(self, halves: Halves) -> None:
+        key = self.create(halves).wrap[0]
+        wrapped = wrap(key, age.generate()[0])
+        opener = halves.opener()
+        for position in range(len(wrapped)):
+            flipped = bytearray(wrapped)
+            flipped[position] ^= 0x20
+            with pytest.raises((WrongKeyError, FormatError)):
+                opener.unwrap(key, bytes(flipped))
+
+    @pytest.mark.parametrize("poison", ["", "hunter2", "AGE-SECRET-KEY-1QQ", "AGE-PLUGIN-X-1QQ", "\u20ac"])
+    def test_only_age_identities_are_unwrapped(self, halves: Halves, poison: str) -> None:
+        key = self.create(halves).wrap[0]
+        with pytest.raises(FormatError) as caught:
+            halves.opener().unwrap(key, wrap(key, poison))
+        assert caught.value.item == key.id
+
+    def test_errors_hold_no_secret(self, halves: Halves) -> None:
+        keys = self.create(halves)
+        secret, _ = age.generate()
+        opener = halves.opener()
+        for wrapped in (
+            wrap(keys.wrap[1], secret),
+            wrap(keys.wrap[0], secret + "x"),
+            wrap(keys.wrap[0], secret)[:-1],
+        ):
+            with pytest.raises(HoldfastError) as caught:
+                opener.unwrap(keys.wrap[0], wrapped)
+            error: BaseException | None = caught.value
+            while error:
+                assert secret[16:40] not in f"{error} {error!r}"
+                error = error.__cause__ or error.__context__
