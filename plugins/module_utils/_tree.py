@@ -1,0 +1,752 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The half of a capture that runs on the managed host: walk, digest, hand over. Private to this collection.
+
+Runs piped into a bare interpreter (:data:`BOOTSTRAP`, :func:`serve`) and inside the module ``host_capture``; both
+call :func:`answer`. Standard library only, Python 3.8+, no other file of the collection.
+
+**Request**: ``op`` (``fingerprint``, ``entries``, ``content``), ``root`` (the prefix under which the logical paths
+are looked up, default ``/``), ``components`` (list of ``name``, ``paths``, ``excludes`` as ``{pattern, reason}``,
+``unreadable`` and ``absent``, each ``error``, the default, or ``leave_out``; absent is a component of which no path
+exists), ``limits`` (``bytes`` and ``entries`` of each component).
+
+**Answer**: ``{"host": {python, euid, time}, "components": {name: {fingerprint, entries, bytes, left_out,
+left_out_bytes, changed_while_read, listing}}}``; ``listing`` for ``entries`` and ``content`` only. For ``content`` the
+contents of the ``file`` entries follow, in listing order, components in request order. Or ``{"error": {type, message,
+items, count}}`` with at most 200 items of ``count``; types: ``request``, ``root``, ``absent``, ``unreadable``,
+``too_large`` (items are the biggest paths, with sizes), ``os``, ``internal``. No message holds content.
+
+**Entry**: ``path``, ``kind`` (``file``, ``dir``, ``symlink``, ``hardlink``), ``mode``, ``uid``, ``gid``, ``user``,
+``group``, ``mtime_ns``, and where they apply ``size`` and ``sha256``, ``target``, ``xattrs`` (name to base64). A
+hard link has the mode and owner of its first name, and no content and no ``xattrs`` of its own. Names that are not
+UTF-8 are decoded with ``surrogateescape``, whatever the host's locale.
+
+**Fingerprint**: see :func:`fingerprint`.
+
+**Excludes**: a pattern without a slash matches the name of any path segment, of the path's parents too; a pattern
+with one is anchored at the absolute path, and leaves out what is below a match. A slash at the end means nothing.
+``*`` and ``?`` do not match a slash, ``**`` does, and ``/**/`` matches one slash too; ``[...]`` is a set, ``[!...]``
+its opposite.
+
+**Links**: what a component's path leads through is resolved as the host does, within ``root``. From there on nothing is
+followed: every folder is opened relative to its parent with ``O_NOFOLLOW``.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import fnmatch
+import functools
+import grp
+import hashlib
+import heapq
+import json
+import os
+import pwd
+import re
+import stat
+import sys
+import time
+import zlib
+
+TYPE_CHECKING = False  # importing typing would cost each host 5 ms
+if TYPE_CHECKING:
+    import typing as t
+
+# For ``python3 -I -S -c``. Standard input: the length in bytes of the program, in decimal, a line feed, the program
+# (this file or _apply.py), then what its serve() reads. It holds no single quote, so that a shell takes it in those.
+BOOTSTRAP = (
+    "import sys;"
+    "i=sys.stdin.buffer;"
+    'm=type(sys)("holdfast_host");'
+    "sys.modules[m.__name__]=m;"
+    'exec(compile(i.read(int(i.readline())),m.__name__,"exec"),m.__dict__);'
+    "m.serve(i,sys.stdout)"
+)
+MARK = "HOLDFAST1 "
+
+_OPS = ("fingerprint", "entries", "content")
+_MAX_ITEMS = 200
+_MAX_DEPTH = 200  # each level holds a file descriptor and three calls; a process usually has 1024 and 1000
+_MAX_LINKS = 40  # as Linux has it
+_READ = 1 << 16
+_READ_AGAIN = 3
+_TRIES = 3
+
+_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FOLDER_FLAGS = _FILE_FLAGS | os.O_DIRECTORY
+# O_PATH, where there is one, also passes folders that may be searched but not read.
+_THROUGH_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
+_NO_ATIME = getattr(os, "O_NOATIME", 0)
+
+# open() says these when the path is no longer of the kind that lstat() saw.
+_SWAPPED = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ENODEV)
+_NO_XATTR = (errno.ENOTSUP, errno.EPERM, errno.EACCES, errno.ENODATA, errno.ENOENT)
+
+_SPECIAL = {
+    stat.S_IFSOCK: "socket",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFCHR: "char device",
+    stat.S_IFBLK: "block device",
+}
+# fmt: off
+_PSEUDO = frozenset((
+    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+    "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs",
+    "tracefs",
+))
+# fmt: on
+_GLOB = re.compile(r"[*?\[]")
+_TEMPORARY = re.compile(rb"\.holdfast-[0-9a-f]{16}")
+# https://bford.info/cachedir/
+_CACHE_TAG = b"CACHEDIR.TAG"
+_CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
+_CACHE_REASON = "cache directory (CACHEDIR.TAG)"
+
+
+class _RefusedError(Exception):
+    """Becomes the ``error`` of the answer."""
+
+    def __init__(self, kind: str, message: str, items: t.Sequence[t.Any] = ()) -> None:
+        super().__init__(message)
+        self.error = {"type": kind, "message": message, "items": list(items[:_MAX_ITEMS]), "count": len(items)}
+
+
+def fingerprint(entries: t.Iterable[t.Mapping[str, t.Any]], absent: t.Iterable[str]) -> str:
+    """Return the plain fingerprint of a component: SHA-256, lower-case hex.
+
+    Digested are lines, each ended by a line feed, in ASCII: ``json.dumps(value, separators=(",", ":"),
+    ensure_ascii=True)``. First one per entry, sorted by the bytes of its path (UTF-8 with ``surrogateescape``), of the
+    list ``[path, kind, mode, uid, gid, user, group, size, sha256, target, xattrs]``: ``size`` 0, ``sha256`` and
+    ``target`` empty where they do not apply, ``xattrs`` a list of ``[name, base64 of the value]`` sorted by name. Then
+    one per literal path of the component that does not exist, sorted alike, of ``["left_out", path]``. ``mtime_ns`` is
+    not in it.
+
+    :param entries: entries in the form of the answer.
+    :param absent: the paths left out with reason ``absent``.
+    """
+    digest = hashlib.sha256()
+    for entry in sorted(entries, key=lambda entry: _bytes(entry["path"])):
+        line = [entry[key] for key in ("path", "kind", "mode", "uid", "gid", "user", "group")]
+        line += [entry.get("size", 0), entry.get("sha256", ""), entry.get("target", "")]
+        line.append(sorted([name, value] for name, value in entry.get("xattrs", {}).items()))
+        digest.update(_json(line) + b"\n")
+    for path in sorted(absent, key=_bytes):
+        digest.update(_json(["left_out", path]) + b"\n")
+    return digest.hexdigest()
+
+
+class Excludes:
+    """The exclude patterns of one component; raises ValueError for a pattern that is none."""
+
+    def __init__(self, excludes: t.Iterable[t.Mapping[str, str]]) -> None:
+        self._whole: list[tuple[re.Pattern[str], str]] = []
+        self._names: list[tuple[re.Pattern[str], str]] = []
+        for exclude in excludes:
+            pattern = exclude["pattern"].rstrip("/")
+            anchored = "/" in exclude["pattern"].rstrip("/")
+            kept = self._whole if anchored else self._names
+            form = "/" + pattern.lstrip("/") if anchored else pattern
+            try:
+                kept.append((re.compile(_regex(form), re.DOTALL), exclude["reason"]))
+            except re.error as e:
+                raise ValueError(f"exclude pattern {exclude['pattern']!r} is not a pattern") from e
+
+    def reason(self, path: str) -> str | None:
+        """Why *path* is left out, its parents not asked; None where it is not."""
+        name = path.rpartition("/")[2]
+        for patterns, text in ((self._names, name), (self._whole, path)):
+            for pattern, reason in patterns:
+                if pattern.fullmatch(text):
+                    return reason
+        return None
+
+
+def _regex(pattern: str) -> str:
+    parts = []
+    for token in re.findall(r"/\*\*(?=/)|\*\*|\[(?:![^/]|[^!/])[^\]/]*\]|.", pattern, re.DOTALL):
+        if token == "/**":
+            parts.append("(?:/.*)?")
+        elif token == "**":
+            parts.append(".*")
+        elif token == "*":
+            parts.append("[^/]*")
+        elif token == "?":
+            parts.append("[^/]")
+        elif token[0] == "[" and len(token) > 1:
+            # the library's own rules for sets, out of its "(?s:...)" and end
+            parts.append("(?!/)" + fnmatch.translate(token)[4:-3])
+        else:
+            parts.append(re.escape(token))
+    return "".join(parts)
+
+
+class _Walk:
+    """One component: what its paths hold, collected by :meth:`take` and put in order by :meth:`finish`."""
+
+    def __init__(self, root: int, component: t.Mapping[str, t.Any], limits: t.Mapping[str, int], keep: bool) -> None:
+        self.name = component["name"]
+        self.left_out: dict[str, str] = {}
+        self.left_out_bytes = 0
+        self.unreadable: list[str] = []
+        self.absent: list[str] = []
+        self.changed: list[str] = []
+        self.entries: dict[str, dict[str, t.Any]] = {}
+        self.bytes = 0
+        self._root = root
+        self._declared = component["paths"]
+        self._excludes = Excludes(component["excludes"])
+        self._limits = limits
+        self._keep = keep
+        self._contents: dict[str, list[bytes]] = {}
+        self._names: dict[tuple[int, int], list[str]] = {}
+        self._pseudo = _pseudo_devices()
+        self._skipped: list[tuple[int, str]] = []
+
+    def take(self) -> None:
+        """Walk all paths; raises _RefusedError where a limit is passed or the system fails."""
+        for path in sorted({p for declared in self._declared for p in self._expand(declared)}, key=_bytes):
+            if path in self.entries or path in self.left_out:
+                continue
+            above = self._above(path)
+            if above:
+                self.left_out[path] = above
+                continue
+            try:
+                folder = self._folder(path)
+            except PermissionError:
+                self.unreadable.append(path)
+                continue
+            except OSError as e:
+                self._missing(path, e)
+                continue
+            name = _bytes(path.rpartition("/")[2]) or b"."
+            try:
+                os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except PermissionError:
+                self.unreadable.append(path)
+            except OSError as e:
+                self._missing(path, e)
+            else:
+                self._visit(folder, name, path, 0)
+            finally:
+                os.close(folder)
+        if self._skipped:
+            raise self._too_large("bytes")
+
+    def finish(self) -> tuple[list[dict[str, t.Any]], list[bytes]]:
+        """Entries sorted by path, and with ``keep`` the contents of their files in that order."""
+        for paths in self._names.values():
+            first = min(paths, key=_bytes)
+            read = paths[0]
+            held = self.entries[read]
+            link = {key: value for key, value in held.items() if key not in ("size", "sha256", "xattrs")}
+            for path in paths:
+                self.entries[path] = {**link, "path": path, "kind": "hardlink", "target": first}
+            self.entries[first] = {**held, "path": first}
+            if self._keep:
+                self._contents[first] = self._contents.pop(read)
+        ordered = sorted(self.entries, key=_bytes)
+        contents = [chunk for path in ordered for chunk in self._contents.get(path, ())]
+        return [self.entries[path] for path in ordered], contents
+
+    def _expand(self, declared: str) -> list[str]:
+        """The paths that a declared one stands for: itself, or what exists of a glob."""
+        if not _GLOB.search(declared):
+            return [declared]
+        found = [""]
+        for segment in declared.split("/")[1:]:
+            if _GLOB.search(segment):
+                found = [f"{path}/{name}" for path in found for name in self._matches(path, segment)]
+            else:
+                found = [f"{path}/{segment}" for path in found]
+        return [path for path in found if self._exists(path)]
+
+    def _matches(self, path: str, segment: str) -> list[str]:
+        """Names in a folder that a glob's segment matches; hidden ones only where it asks for them, as in a shell."""
+        try:
+            folder = self._folder(path + "/.")
+            try:
+                inside = _open(b".", folder, _FOLDER_FLAGS)
+            finally:
+                os.close(folder)
+        except PermissionError:
+            self.unreadable.append(path or "/")
+            return []
+        except OSError as e:
+            if e.errno not in (errno.ENOENT, *_SWAPPED):
+                raise _failed(e, path) from e
+            return []
+        try:
+            names = [_text(name) for name in _names_in(inside)]
+        finally:
+            os.close(inside)
+        return [
+            name
+            for name in names
+            if fnmatch.fnmatchcase(name, segment) and (segment.startswith(".") or not name.startswith("."))
+        ]
+
+    def _exists(self, path: str) -> bool:
+        try:
+            folder = self._folder(path)
+            try:
+                os.stat(_bytes(path.rpartition("/")[2]), dir_fd=folder, follow_symlinks=False)
+            finally:
+                os.close(folder)
+        except PermissionError:
+            return True  # the walk tells that it cannot be read
+        except OSError:
+            return False
+        return True
+
+    def _folder(self, path: str) -> int:
+        """Open the folder that *path* is in, through symlinks as the host resolves them, within the root."""
+        todo = _bytes(path).split(b"/")[-2::-1]
+        done: list[bytes] = []
+        links = 0
+        fd = os.dup(self._root)
+        try:
+            while todo:
+                segment = todo.pop()
+                if segment in (b"", b"."):
+                    continue
+                if segment == b"..":
+                    todo += reversed(done[:-1])
+                    done = []
+                    fd = _instead(fd, os.dup(self._root))
+                    continue
+                try:
+                    fd = _instead(fd, os.open(segment, _THROUGH_FLAGS, dir_fd=fd))
+                    done.append(segment)
+                except OSError as e:
+                    if e.errno not in (errno.ELOOP, errno.ENOTDIR):
+                        raise
+                    try:
+                        target = os.readlink(segment, dir_fd=fd)
+                    except OSError:
+                        raise e from None
+                    links += 1
+                    if links > _MAX_LINKS:
+                        raise
+                    todo += target.split(b"/")[::-1]
+                    if target.startswith(b"/"):
+                        done = []
+                        fd = _instead(fd, os.dup(self._root))
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _above(self, path: str) -> str | None:
+        """Why a declared path is left out for what stands above it."""
+        for end in [at for at, char in enumerate(path) if char == "/" and at]:
+            parent = path[:end]
+            reason = self._excludes.reason(parent)
+            if reason is None and self.entries.get(parent, {}).get("kind") == "symlink":
+                # an archive must not hold both
+                reason = f"below {parent}, which is captured as a symlink"
+            if reason is not None:
+                return reason
+        return None
+
+    def _missing(self, path: str, e: OSError) -> None:
+        if e.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+            raise _failed(e, path) from e
+        self.left_out[path] = "absent"
+        self.absent.append(path)
+
+    def _visit(self, folder: int, name: bytes, path: str, depth: int) -> None:
+        for _attempt in range(_TRIES):
+            try:
+                self._look(folder, name, path, depth)
+            except FileNotFoundError:
+                return
+            except PermissionError:
+                self.unreadable.append(path)
+                return
+            except OSError as e:
+                if e.errno not in _SWAPPED:
+                    raise _failed(e, path) from e
+            else:
+                return
+        self.left_out[path] = "replaced again and again while it was read"
+
+    def _look(self, folder: int, name: bytes, path: str, depth: int) -> None:
+        st = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        kind = stat.S_IFMT(st.st_mode)
+        if _TEMPORARY.fullmatch(name) or (kind == stat.S_IFDIR and name.startswith(b".holdfast-")):
+            self.left_out[path] = "working file of holdfast"
+            return
+        reason = self._excludes.reason(path)
+        if reason is not None:
+            self.left_out[path] = reason
+            self.left_out_bytes += self._weigh(folder, name, depth)
+        elif st.st_dev in self._pseudo and (kind == stat.S_IFDIR or path not in self._declared):
+            self.left_out[path] = "pseudo file system"
+        elif kind == stat.S_IFDIR:
+            self._directory(folder, name, path, depth)
+        elif kind == stat.S_IFREG:
+            self._file(folder, name, path)
+        elif kind == stat.S_IFLNK:
+            target = _text(os.readlink(name, dir_fd=folder))
+            xattrs = _xattrs(b"/proc/self/fd/%d/%s" % (folder, name), follow_symlinks=False)
+            self._enter(path, "symlink", st, target=target, **xattrs)
+        else:
+            self.left_out[path] = f"special file ({_SPECIAL.get(kind, 'unknown')})"
+
+    def _directory(self, folder: int, name: bytes, path: str, depth: int) -> None:
+        if depth > _MAX_DEPTH:
+            raise _RefusedError("too_large", f"component {self.name} is more than {_MAX_DEPTH} folders deep", [path])
+        fd = _open(name, folder, _FOLDER_FLAGS)
+        try:
+            names = _names_in(fd)
+            if _CACHE_TAG in names and _is_cache(fd):
+                self.left_out[path] = _CACHE_REASON
+                self.left_out_bytes += self._weigh(folder, name, depth)
+                return
+            self._enter(path, "dir", os.fstat(fd), **_xattrs(fd))
+            for child in names:
+                self._visit(fd, child, f"{path.rstrip('/')}/{_text(child)}", depth + 1)
+        finally:
+            os.close(fd)
+
+    def _file(self, folder: int, name: bytes, path: str) -> None:
+        for _attempt in range(1 + _READ_AGAIN):
+            fd = _open(name, folder, _FILE_FLAGS)
+            try:
+                before = os.fstat(fd)
+                if not stat.S_ISREG(before.st_mode):
+                    raise OSError(errno.ELOOP, "not the regular file it was")
+                names = self._names.get((before.st_dev, before.st_ino))
+                if names is not None:
+                    self._enter(path, "hardlink", before)
+                    names.append(path)
+                    return
+                room = self._limits["bytes"] - self.bytes
+                if self._skipped or before.st_size > room:
+                    # read nothing more, but go on, to be able to name the biggest
+                    self._skipped.append((before.st_size, path))
+                    return
+                digest = hashlib.sha256()
+                chunks = []
+                size = 0
+                while size <= room:
+                    chunk = os.read(fd, _READ)
+                    if not chunk:
+                        break
+                    size += len(chunk)
+                    digest.update(chunk)
+                    if self._keep:
+                        chunks.append(chunk)
+                xattrs = _xattrs(fd)
+                after = os.fstat(fd)
+            finally:
+                os.close(fd)
+            if size > room:
+                self._skipped.append((size, path))
+                return
+            steady = all(
+                getattr(before, field) == getattr(after, field)
+                for field in ("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
+            )
+            if steady:
+                break
+        else:
+            self.changed.append(path)
+        self._enter(path, "file", after, size=size, sha256=digest.hexdigest(), **xattrs)
+        self.bytes += size
+        if self._keep:
+            self._contents[path] = chunks
+        if after.st_nlink > 1:
+            self._names[after.st_dev, after.st_ino] = [path]
+
+    def _enter(self, path: str, kind: str, st: os.stat_result, **more: t.Any) -> None:
+        if len(self.entries) >= self._limits["entries"]:
+            raise self._too_large("entries")
+        self.entries[path] = {
+            "path": path,
+            "kind": kind,
+            "mode": stat.S_IMODE(st.st_mode),
+            "uid": st.st_uid,
+            "gid": st.st_gid,
+            "user": _user(st.st_uid),
+            "group": _group(st.st_gid),
+            "mtime_ns": st.st_mtime_ns,
+            **more,
+        }
+
+    def _too_large(self, what: str) -> _RefusedError:
+        sizes = [(entry.get("size", 0), path) for path, entry in self.entries.items()] + self._skipped
+        biggest = [f"{path} ({size} bytes)" for size, path in heapq.nlargest(3, sizes)]
+        return _RefusedError("too_large", f"component {self.name} holds more than {self._limits[what]} {what}", biggest)
+
+    def _weigh(self, folder: int, name: bytes, depth: int) -> int:
+        """Bytes of the regular files at and below a path that is left out; what cannot be looked at counts nothing."""
+        try:
+            st = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISREG(st.st_mode):
+                return st.st_size
+            if not stat.S_ISDIR(st.st_mode) or st.st_dev in self._pseudo or depth > _MAX_DEPTH:
+                return 0
+            fd = _open(name, folder, _FOLDER_FLAGS)
+        except OSError:
+            return 0
+        try:
+            return sum(self._weigh(fd, child, depth + 1) for child in _names_in(fd))
+        finally:
+            os.close(fd)
+
+
+def answer(request: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], bytes]:
+    """Answer one request: header and, for ``content``, the contents. Never raises; errors are in the header."""
+    try:
+        return _answer(*_checked(request))
+    except _RefusedError as e:
+        return {"error": e.error}, b""
+    except Exception as e:  # noqa: BLE001  # a traceback could show content; where it happened is enough
+        return {"error": _internal(e)}, b""
+
+
+def _checked(request: t.Mapping[str, t.Any]) -> tuple[str, str, list[dict[str, t.Any]], dict[str, int]]:
+    try:
+        op, root = request["op"], request.get("root", "/")
+        limits = {key: int(request["limits"][key]) for key in ("bytes", "entries")}
+        components = [
+            {
+                "name": str(given["name"]),
+                "paths": [str(path) for path in given["paths"]],
+                "excludes": list(given.get("excludes", ())),
+                "unreadable": given.get("unreadable", "error"),
+                "absent": given.get("absent", "error"),
+            }
+            for given in request["components"]
+        ]
+        for component in components:
+            Excludes(component["excludes"])
+            for path in component["paths"]:
+                odd = {"", ".", ".."} & set(path[1:].split("/")) if path != "/" else set()
+                if not path.startswith("/") or b"\0" in _bytes(path) or odd:
+                    raise ValueError(f"{path!r} is not a plain absolute path")
+        if op not in _OPS or not os.path.isabs(root) or len({c["name"] for c in components}) < len(components):
+            raise ValueError("operation, root or component names are not usable")
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        raise _RefusedError("request", f"the request is not usable: {e}") from e
+    return op, root, components, limits
+
+
+def _answer(
+    op: str, root: str, components: list[dict[str, t.Any]], limits: dict[str, int]
+) -> tuple[dict[str, t.Any], bytes]:
+    now = int(time.time())
+    try:
+        root_fd = os.open(_bytes(root), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as e:
+        if e.errno == errno.ENOENT and components and all(c["absent"] == "leave_out" for c in components):
+            # as of an empty folder
+            return {"host": _host(now), "components": {c["name"]: _nothing(c["paths"], op) for c in components}}, b""
+        raise _RefusedError("root", f"{root} cannot be opened ({errno.errorcode.get(e.errno or 0)})", [root]) from e
+    try:
+        walks = [_Walk(root_fd, component, limits, op == "content") for component in components]
+        for walk in walks:
+            walk.take()
+    finally:
+        os.close(root_fd)
+    _refuse_gaps(components, walks)
+    answers = {}
+    contents: list[bytes] = []
+    for walk in walks:
+        entries, chunks = walk.finish()
+        contents += chunks
+        answers[walk.name] = {
+            "fingerprint": fingerprint(entries, walk.absent),
+            "entries": len(entries),
+            "bytes": walk.bytes,
+            "left_out": [[path, walk.left_out[path]] for path in sorted(walk.left_out, key=_bytes)],
+            "left_out_bytes": walk.left_out_bytes,
+            "changed_while_read": sorted(walk.changed, key=_bytes),
+        }
+        if op != "fingerprint":
+            answers[walk.name]["listing"] = entries
+    return {"host": _host(now), "components": answers}, b"".join(contents)
+
+
+def _host(now: int) -> dict[str, t.Any]:
+    return {"python": ".".join(map(str, sys.version_info[:3])), "euid": os.geteuid(), "time": now}
+
+
+def _nothing(paths: list[str], op: str) -> dict[str, t.Any]:
+    """The answer for a component below a root that is not there."""
+    absent = sorted({path for path in paths if not _GLOB.search(path)}, key=_bytes)
+    answer = {
+        "fingerprint": fingerprint([], absent),
+        "entries": 0,
+        "bytes": 0,
+        "left_out": [[path, "absent"] for path in absent],
+        "left_out_bytes": 0,
+        "changed_while_read": [],
+    }
+    return answer if op == "fingerprint" else {**answer, "listing": []}
+
+
+def _refuse_gaps(components: list[dict[str, t.Any]], walks: list[_Walk]) -> None:
+    """Raise for what could not be read, then for components of which nothing is there."""
+    unreadable = []
+    for component, walk in zip(components, walks):
+        if component["unreadable"] == "leave_out":
+            walk.left_out.update(dict.fromkeys(walk.unreadable, "unreadable"))
+        else:
+            unreadable += walk.unreadable
+    if unreadable:
+        paths = sorted(set(unreadable), key=_bytes)
+        raise _RefusedError("unreadable", f"{len(paths)} paths cannot be read by uid {os.geteuid()}", paths)
+    gone = [
+        (component["name"], component["paths"])
+        for component, walk in zip(components, walks)
+        if not walk.entries and len(walk.left_out) == len(walk.absent) and component["absent"] == "error"
+    ]
+    if gone:
+        names = ", ".join(name for name, _paths in gone)
+        raise _RefusedError("absent", f"no path of {names} exists", [path for _name, paths in gone for path in paths])
+
+
+def pack(header: t.Mapping[str, t.Any], blob: bytes = b"") -> str:
+    """Spell an answer: base64 of zlib of 8 hex digits (length of the header), the header as JSON, the blob."""
+    head = _json(header)
+    # level 1: the host's time is dearer than the last tenth of the bytes
+    squeeze = zlib.compressobj(1)
+    squeezed = squeeze.compress(b"%08x" % len(head) + head) + squeeze.compress(blob) + squeeze.flush()
+    return base64.b64encode(squeezed).decode("ascii")
+
+
+def serve(source: t.BinaryIO, sink: t.TextIO) -> None:
+    """Read one request (a line of JSON) and print one line: the mark, and the packed answer."""
+    polite()
+    try:
+        request = json.loads(source.readline())
+    except (ValueError, RecursionError):
+        request = {}
+    sink.write(MARK + pack(*answer(request)) + "\n")
+    sink.flush()
+
+
+def polite() -> None:
+    """Lower this process's priority to that of ``nice -n 10``, once; where that is refused, go on as it is."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, max(10, os.getpriority(os.PRIO_PROCESS, 0)))
+    except OSError:
+        return
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _native(name: str) -> str:
+    """What Python decoded by the host's locale, in the form of this format."""
+    return _text(os.fsencode(name))
+
+
+def _json(value: t.Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+
+
+def _internal(e: Exception) -> dict[str, t.Any]:
+    trace = e.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    line = trace.tb_lineno if trace is not None else 0
+    return _RefusedError("internal", f"{type(e).__name__} in line {line}").error
+
+
+def _failed(e: OSError, path: str) -> _RefusedError:
+    return _RefusedError("os", f"{errno.errorcode.get(e.errno or 0, 'an error')} on {path}", [path])
+
+
+def _instead(old: int, new: int) -> int:
+    os.close(old)
+    return new
+
+
+def _open(name: bytes, folder: int, flags: int) -> int:
+    if _NO_ATIME:
+        try:
+            return os.open(name, flags | _NO_ATIME, dir_fd=folder)
+        except PermissionError:
+            pass  # O_NOATIME is for the owner and root only
+    return os.open(name, flags, dir_fd=folder)
+
+
+def _names_in(folder: int) -> list[bytes]:
+    return sorted(os.fsencode(name) for name in os.listdir(folder))
+
+
+def _is_cache(folder: int) -> bool:
+    try:
+        fd = _open(_CACHE_TAG, folder, _FILE_FLAGS)
+    except OSError:
+        return False
+    try:
+        regular = stat.S_ISREG(os.fstat(fd).st_mode)
+        return regular and os.read(fd, len(_CACHE_SIGNATURE)) == _CACHE_SIGNATURE
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def _xattrs(where: int | bytes, *, follow_symlinks: bool = True) -> dict[str, dict[str, str]]:
+    """The extended attributes, as the keyword of an entry; ACLs, SELinux labels and capabilities are among them."""
+    found = {}
+    try:
+        for name in os.listxattr(where, follow_symlinks=follow_symlinks) if hasattr(os, "listxattr") else ():
+            try:
+                value = os.getxattr(where, name, follow_symlinks=follow_symlinks)
+            except OSError as e:
+                if e.errno not in _NO_XATTR:
+                    raise
+            else:
+                found[_native(name)] = base64.b64encode(value).decode("ascii")
+    except OSError as e:
+        if e.errno not in _NO_XATTR:
+            raise
+    return {"xattrs": found} if found else {}
+
+
+@functools.lru_cache(maxsize=None)
+def _user(uid: int) -> str:
+    try:
+        return _native(pwd.getpwuid(uid).pw_name)
+    except KeyError:
+        return ""
+
+
+@functools.lru_cache(maxsize=None)
+def _group(gid: int) -> str:
+    try:
+        return _native(grp.getgrgid(gid).gr_name)
+    except KeyError:
+        return ""
+
+
+@functools.lru_cache(maxsize=None)
+def _pseudo_devices() -> frozenset[int]:
+    """The devices of mounted pseudo file systems, as far as this host tells (proc(5), mountinfo)."""
+    found = set()
+    try:
+        with open("/proc/self/mountinfo", "rb") as lines:
+            for line in lines:
+                head, _dash, tail = line.partition(b" - ")
+                if tail.split()[0].decode("ascii", "replace") in _PSEUDO:
+                    major, minor = head.split()[2].split(b":")
+                    found.add(os.makedev(int(major), int(minor)))
+    except OSError:
+        return frozenset()
+    return frozenset(found)
