@@ -67,7 +67,7 @@ class Root:
             raise PolicyError(
                 f"class {declared.name} is not in the root of repository {self.repository}",
                 item=declared.name,
-                remedy=f"Use one of {', '.join(sorted(self.classes))}; a class is added by a new root link.",
+                remedy=f"Use one of {', '.join(sorted(self.classes))}; they are settled when a repository is made.",
             )
         if known != declared:
             raise PolicyError(
@@ -99,6 +99,6 @@ class Root:
             raise KeyringError(
                 f"the root of repository {self.repository} has no {use} key for class {retention_class} in {year}",
                 item=f"{retention_class}-{year}",
-                remedy="Add the years by a new root link.",
+                remedy="Make another repository: this one's keys have come to their end.",
             )
         return max(found, key=lambda key: key.series)

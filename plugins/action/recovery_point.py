@@ -1,0 +1,70 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Mapping
+
+from ..plugin_utils.adapter import results, run
+from ..plugin_utils.adapter.action import HoldfastAction
+from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
+from ..plugin_utils.errors import IncompleteError
+from ..plugin_utils.usecases import backup
+from ..plugin_utils.usecases.run_folder import PointFolder, claim, sweep
+
+
+class ActionModule(HoldfastAction):
+    """Open or seal a recovery point of this run."""
+
+    ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
+        **REPOSITORY,
+        **CHANGE,
+        "state": {"type": "str", "choices": ["open", "sealed"], "required": True},
+        "name": {"type": "str", "default": "main"},
+        "expect": {"type": "list", "elements": "str"},
+        "allow_incomplete": {"type": "bool", "default": False},
+    }
+
+    def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Open, or seal what is open."""
+        location = options.location()
+        repository = location.repository(check=options.check)
+        folder = PointFolder(options.state_dir, run.RUN_ID, options["name"])
+        if options["state"] == "open":
+            claim(options.state_dir, run.RUN_ID, run.CONTROLLER_PID)
+            sweep(options.state_dir, keep=run.RUN_ID)
+            opened = backup.open_point(
+                folder,
+                repository,
+                location.keyring(),
+                expected=options["expect"] or list(task_vars["ansible_play_hosts_all"]),
+                location=dataclasses.asdict(location),
+                change=options.change(),
+                check=options.check,
+            )
+            folder.add_batch(self._come(task_vars))
+            notes = {"run": run.RUN_ID, "name": opened.point, "expected": len(opened.expected)}
+            return {"changed": False, **notes, "parents": list(opened.parents), "warnings": list(opened.notes)}
+        folder.add_batch(self._come(task_vars))
+        sealed = backup.seal(folder, repository, location.keyring(), check=options.check)
+        result = {"run": run.RUN_ID, **results.sealed_point(sealed)}
+        if sealed.sealed and not sealed.complete and not options["allow_incomplete"]:
+            hosts = ", ".join([*sealed.failed, *sealed.missing])
+            raise IncompleteError(
+                f"recovery point {sealed.point} is sealed and not complete: {hosts}",
+                item=sealed.id,
+                remedy="What was captured is safe. Correct these hosts and back them up again.",
+                details=result,
+            )
+        return result
+
+    def _come(self, task_vars: Mapping[str, t.Any]) -> list[str]:
+        """The hosts whose turn has come: the batch; where each runs by itself, this one and those that dropped out."""
+        strategy = str(self._task.get_play().strategy).rsplit(".", 1)[-1]
+        if strategy not in ("free", "host_pinned"):
+            return list(task_vars.get("ansible_play_batch", ()))
+        gone = set(task_vars["ansible_play_hosts_all"]) - set(task_vars["ansible_play_hosts"])
+        return sorted({str(task_vars["inventory_hostname"])} | gone)

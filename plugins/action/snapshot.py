@@ -1,0 +1,62 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Mapping
+
+from ..plugin_utils.adapter import results, run
+from ..plugin_utils.adapter.action import HoldfastAction
+from ..plugin_utils.adapter.options import CHANGE, POLICY, REPOSITORY, Options
+from ..plugin_utils.adapter.trip import HostTrip
+from ..plugin_utils.capture.host import Host
+from ..plugin_utils.errors import PolicyError
+from ..plugin_utils.usecases import backup
+from ..plugin_utils.usecases.run_folder import claim, point_of_host
+from ..plugin_utils.version import COLLECTION
+
+class ActionModule(HoldfastAction):
+    """Capture a host's configuration and store what changed."""
+
+    ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {**REPOSITORY, **POLICY, **CHANGE, "point": {"type": "str"}}
+
+    def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Snapshot into the open point, or, where nothing is open, into a point of this host alone."""
+        host = str(task_vars["inventory_hostname"])
+        if self._task.delegate_to:
+            raise PolicyError(
+                "a delegated snapshot would seal the delegate's files under this host's name",
+                host=host,
+                remedy="Remove delegate_to, or run the play on that host.",
+            )
+        location = options.location()
+        folder = point_of_host(options.state_dir, run.RUN_ID, host=host, named=options["point"])
+        if folder.single:
+            claim(options.state_dir, run.RUN_ID, run.CONTROLLER_PID)
+            backup.open_point(
+                folder,
+                location.repository(check=options.check),
+                location.keyring(),
+                expected=[host],
+                location=dataclasses.asdict(location),
+                change=options.change(),
+                check=options.check,
+            )
+        receipt = backup.snapshot(
+            folder,
+            Host(HostTrip(self, task_vars)),
+            host=host,
+            policy=lambda: options.policy(host),
+            store=lambda: location.store(check=options.check),
+            writer=COLLECTION,
+            check=options.check,
+        )
+        point = ""
+        if folder.single:
+            repository = location.repository(check=options.check)
+            sealed = backup.seal(folder, repository, location.keyring(), later_batches=False, check=options.check)
+            point = sealed.id or ""
+        return {"recovery_point": point, **results.receipt(receipt, diff=self._task.diff)}

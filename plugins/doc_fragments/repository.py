@@ -1,0 +1,50 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Where the repository and its keyring are."""
+
+    DOCUMENTATION = r"""
+options:
+  repository:
+    description:
+      - Where backups are kept. Without it the variable C(holdfast_repository) holds.
+    type: dict
+    suboptions:
+      name:
+        description: The repository's name, as its root has it. It is never renamed.
+        type: str
+        required: true
+      url:
+        description: C(file:///absolute/path).
+        type: str
+        required: true
+      keyring:
+        description: Who seals, signs and opens.
+        type: dict
+        required: true
+        suboptions:
+          type:
+            description: V(local) keeps keys in files, in halves that live in different places.
+            type: str
+            choices: [local]
+            default: local
+          path:
+            description: The folder that holds C(seal/) where backups run and C(open/) where restores run.
+            type: path
+            required: true
+  repository_id:
+    description:
+      - "The pin: the SHA-256 of a root link of the repository, as M(holdfast.config.repository) prints it. Without it
+        the variable C(holdfast_repository_id) holds. Nothing but that module runs without a pin."
+    type: str
+  state_dir:
+    description:
+      - The folder of run folders on the controller. Without it the variable C(holdfast_state_dir), then the
+        environment variable E(HOLDFAST_STATE_DIR), then C($XDG_STATE_HOME/holdfast).
+    type: path
+"""

@@ -1,0 +1,99 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: snapshot
+short_description: Capture a host's configuration and store what changed
+version_added: 0.1.0
+author:
+  - The holdfast.config contributors (@holdfast)
+description:
+  - Walks the host's components, and where nothing has changed since the newest snapshot notes just that. What has
+    changed is packed, encrypted to a key that this task cannot keep, and stored.
+  - With a recovery point open in this run the snapshot becomes part of it. With none it makes a point for its host
+    alone.
+  - A failure is noted for the recovery point before it fails the task, so that ignoring it does not hide it.
+  - Nothing is written to the host.
+extends_documentation_fragment:
+  - holdfast.config.attributes
+  - holdfast.config.attributes.actiongroup
+  - holdfast.config.repository
+  - holdfast.config.policy
+  - holdfast.config.change
+attributes:
+  check_mode:
+    support: full
+    details: Captures fingerprints alone where a snapshot is known, and stores nothing.
+  diff_mode:
+    support: full
+    details: Names the components that differ, never their content.
+  idempotent:
+    support: full
+options:
+  point:
+    description:
+      - The name of the open recovery point. Without it C(main) where that is open, else a point for this host alone.
+    type: str
+seealso:
+  - module: holdfast.config.recovery_point
+notes:
+  - The host needs Python 3.8 or newer and nothing else.
+  - Content is refused a way through while E(ANSIBLE_DEBUG) is set, which would print it.
+"""
+
+EXAMPLES = r"""
+- name: Capture what the inventory declares
+  holdfast.config.snapshot:
+
+- name: Capture one component that the play declares
+  holdfast.config.snapshot:
+    components:
+      - name: ssh
+        paths: [/etc/ssh]
+        excludes:
+          - pattern: "*.bak"
+            reason: transient
+"""
+
+RETURN = r"""
+recovery_point:
+  description: The id of the point that was made for this host alone, else empty.
+  returned: success
+  type: str
+  sample: ""
+streams:
+  description: What was done for each of the host's streams.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    stream:
+      description: The stream's name, a tier.
+      type: str
+      sample: tier1
+    state:
+      description: V(unchanged), V(stored), or V(would_store) in check mode.
+      type: str
+      sample: stored
+    reason:
+      description:
+        - V(first), V(drift), V(policy) (the declaration changed), V(renewal) (the lock runs short) or V(unchanged).
+      type: str
+      sample: drift
+    changed_components:
+      description: The components that differ from the newest snapshot.
+      type: list
+      elements: str
+      sample: [ssh]
+    stored_bytes:
+      description: Bytes of pack and manifest.
+      type: int
+      sample: 10342
+    snapshot:
+      description: The snapshot's digest, that of its manifest. Empty in check mode where it would be stored.
+      type: str
+      sample: 5d41402abc4b2a76b9719d911017c5925d41402abc4b2a76b9719d911017c592
+"""

@@ -1,0 +1,48 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one error edge of actions: validate, act, and turn the library's errors into failed tasks."""
+
+from __future__ import annotations
+
+import abc
+import typing as t
+from collections.abc import Mapping
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+from ..errors import HoldfastError
+from .options import Options
+
+
+class HoldfastAction(ActionBase, abc.ABC):
+    """An action that is a sentence: subclasses state their options and implement :meth:`act`."""
+
+    ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {}
+    CONSTRAINTS: t.ClassVar[Mapping[str, t.Any]] = {}
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Validate the options, act, and fail the task with one sentence where the library refuses."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validated, args = self.validate_argument_spec(argument_spec=dict(self.ARGUMENTS), **self.CONSTRAINTS)
+        options = Options(args, lambda name: self._variable(variables, name), check=bool(self._task.check_mode))
+        try:
+            return self.act(options, variables)
+        except HoldfastError as e:
+            # a dead host stays "unreachable" to Ansible
+            if isinstance(e.__cause__, AnsibleConnectionFailure):
+                raise e.__cause__ from None
+            raise AnsibleActionFail(str(e), result={**e.details, "remedy": e.remedy or ""}) from None
+
+    @abc.abstractmethod
+    def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Do what the action is for and return its result."""
+
+    def _variable(self, task_vars: Mapping[str, t.Any], name: str) -> t.Any:
+        return self._templar.template(task_vars[name]) if name in task_vars else None

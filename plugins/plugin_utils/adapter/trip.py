@@ -1,0 +1,115 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Trips to a managed host: its half by a pipe to its Python where the connection takes stdin, else as a module."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import typing as t
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ansible import constants
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+from ...module_utils._tree import BOOTSTRAP
+from ..errors import ConnectionLostError, PolicyError
+
+_HALVES = Path(__file__).parents[2] / "module_utils"
+_MODULES = {"tree": "holdfast.config.host_capture", "apply": "holdfast.config.host_apply"}
+
+
+class HostTrip:
+    """Implements capture.wire.Trip over an action's connection."""
+
+    def __init__(self, action: ActionBase, task_vars: Mapping[str, t.Any]) -> None:
+        self._action = action
+        self._task_vars = dict(task_vars)
+
+    def __call__(self, half: str, request: Mapping[str, t.Any], payload: bytes = b"") -> str:
+        """Send *request* and *payload* to a half and return what it printed; content never reaches a log."""
+        asked = json.dumps(request)
+        interpreter = self._interpreter()
+        try:
+            with self._unlogged():
+                if interpreter is not None and self._takes_stdin():
+                    return self._pipe(half, interpreter, asked, payload)
+                return self._module(half, asked, payload)
+        except AnsibleConnectionFailure as e:
+            raise ConnectionLostError("the host was not reached", remedy="Look at the connection and run again.") from e
+
+    def _pipe(self, half: str, interpreter: str, asked: str, payload: bytes) -> str:
+        source = (_HALVES / f"_{half}.py").read_bytes()
+        sent = b"%d\n" % len(source) + source + asked.encode() + b"\n" + payload
+        command = f"{shlex.quote(interpreter)} -I -S -c {shlex.quote(BOOTSTRAP)}"
+        answer = self._action._low_level_execute_command(command, in_data=sent, sudoable=True)
+        if answer["rc"] != 0:
+            raise ConnectionLostError(
+                f"the host's half ended with status {answer['rc']}",
+                item=interpreter,
+                remedy="Check that this is a Python 3.8 or newer on the host (ansible_python_interpreter).",
+            )
+        return str(answer["stdout"])
+
+    def _module(self, half: str, asked: str, payload: bytes) -> str:
+        args = {"request": asked}
+        with contextlib.ExitStack() as stack:
+            if half == "apply":
+                args["payload"] = self._send(stack, payload)
+            result = self._action._execute_module(
+                module_name=_MODULES[half], module_args=args, task_vars=self._task_vars
+            )
+        if "answer" not in result:
+            raise ConnectionLostError(
+                "the host's half did not answer", remedy="Check the host's Python (3.8 or newer) and free space."
+            )
+        return str(result["answer"])
+
+    def _send(self, stack: contextlib.ExitStack, payload: bytes) -> str:
+        """Put the payload into the host's temporary folder, from memory: no clear text on the controller's disk."""
+        shell = self._action._connection._shell
+        folder = shell.tmpdir or self._action._make_tmp_path()
+        remote = shell.join_path(folder, "payload")
+        memory = os.memfd_create("holdfast")
+        stack.callback(os.close, memory)
+        with os.fdopen(os.dup(memory), "wb") as stream:
+            stream.write(payload)
+        self._action._transfer_file(f"/proc/{os.getpid()}/fd/{memory}", remote)
+        self._action._fixup_perms2((folder, remote))
+        return str(remote)
+
+    def _takes_stdin(self) -> bool:
+        connection = self._action._connection
+        become = connection.become
+        return bool(connection.has_pipelining and (become is None or become.pipelining))
+
+    def _interpreter(self) -> str | None:
+        configured = constants.config.get_config_value("INTERPRETER_PYTHON", variables=self._task_vars)
+        value = str(self._action._templar.template(configured))
+        if value.startswith("auto"):
+            facts = self._task_vars.get("ansible_facts") or {}
+            value = str(facts.get("discovered_interpreter_python") or "")
+        return value or None
+
+    @contextlib.contextmanager
+    def _unlogged(self) -> Iterator[None]:
+        # -vvv prints what a connection returns, and ANSIBLE_DEBUG even where no_log is set
+        if constants.DEFAULT_DEBUG and not os.environ.get("HOLDFAST_DEBUG_CONTENT"):
+            raise PolicyError(
+                "ANSIBLE_DEBUG would print configuration content",
+                item="ANSIBLE_DEBUG",
+                remedy="Unset it, or set HOLDFAST_DEBUG_CONTENT=1 where that output may hold content.",
+            )
+        context = self._action._connection._play_context
+        before = context.no_log
+        context.no_log = True
+        try:
+            yield
+        finally:
+            context.no_log = before

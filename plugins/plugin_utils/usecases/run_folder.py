@@ -1,0 +1,390 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The run folder: what the processes of one run tell each other. Nothing in it is needed once its points are sealed.
+
+::
+
+    <state dir>/runs/<run id>/<point>/point.json         what open decided
+                                     /root.json          the root link that open trusted
+                                     /live.json          the newest snapshot of every stream, for the body
+                                     /hosts/<host>.json  a host's own live streams and digest keys; gone at seal
+                                     /batches/<digest>   hosts whose batch has come
+                                     /receipts/<host>.json
+                                     /sealed.json        what seal did
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from ..errors import RunError
+from ..format import body as body_format
+from ..format import names
+from ..format import root as root_format
+from ..format.canonical import Fields
+from ..model import instant
+from ..model.point import StreamEntry
+from ..model.root import Root
+
+POINT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+RUN_ID = re.compile(r"[0-9a-f]{16}")
+_SINGLE = "only-"
+_AGAIN = "Run the play again from its start."
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenPoint:
+    """What open decided for every process of the run.
+
+    ``opened_at`` was read from the store when the monotonic clock showed ``monotonic`` seconds: together they are the
+    run's clock, whatever the controller's own says. ``location`` says where repository and keyring are, and holds no
+    secret.
+    """
+
+    run: str
+    point: str
+    location: Mapping[str, t.Any]
+    opened_at: dt.datetime
+    monotonic: float
+    expected: tuple[str, ...]
+    parents: tuple[str, ...]
+    seen: tuple[str, ...]
+    full_size: int
+    since_full: int
+    change: Mapping[str, t.Any]
+    check: bool
+    notes: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class HostSheet:
+    """What a host's worker needs: its digest keys by id, and its live streams by name."""
+
+    digest_keys: Mapping[str, bytes]
+    streams: Mapping[str, StreamEntry]
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamReceipt:
+    """What was done for a stream. ``entry`` is None where check mode stored nothing.
+
+    ``reason`` is ``unchanged``, ``first``, ``drift``, ``policy`` or ``renewal``; ``changed`` names the components that
+    differ.
+    """
+
+    stream: str
+    reason: str
+    changed: tuple[str, ...]
+    stored_bytes: int
+    entry: StreamEntry | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Receipt:
+    """What a host's worker did; ``error`` says why it did not finish."""
+
+    host: str
+    streams: tuple[StreamReceipt, ...]
+    error: str | None = None
+
+
+class PointFolder:
+    """One point's part of a run folder. Files 0600, folders 0700, each file whole or not there."""
+
+    def __init__(self, state_dir: Path, run: str, point: str) -> None:
+        if not RUN_ID.fullmatch(run) or not POINT_NAME.fullmatch(point):
+            raise RunError(
+                f"{point!r} is not a name for a recovery point",
+                item=point,
+                remedy="Use a small letter, then letters, digits, dashes or underscores, 32 at most.",
+            )
+        self.path = state_dir / "runs" / run / point
+        self.run = run
+        self.point = point
+
+    @property
+    def single(self) -> bool:
+        """Whether the point was made by one host's snapshot for that host alone."""
+        return self.point.startswith(_SINGLE)
+
+    def exists(self) -> bool:
+        """Whether the point was opened in this run."""
+        return (self.path / "point.json").exists()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold this point's lock; the system frees it when the process ends, however it ends."""
+        with _explained(self.path):
+            _make_folder(self.path)
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def write_open(self, opened: OpenPoint) -> None:
+        """Keep what open decided."""
+        document = dataclasses.asdict(opened)
+        document["opened_at"] = instant.to_text(opened.opened_at)
+        self._write("point.json", document)
+
+    def read_open(self) -> OpenPoint:
+        """Read what open decided; raises RunError where nothing is open."""
+        document = self._read("point.json")
+        if document is None:
+            raise RunError(
+                f"recovery point {self.point} is not open in this run",
+                item=self.point,
+                remedy="Run holdfast.config.recovery_point with state=open first, in the same run.",
+            )
+        for field in ("expected", "parents", "seen", "notes"):
+            document[field] = tuple(document[field])
+        return OpenPoint(**{**document, "opened_at": instant.from_text(document["opened_at"])})
+
+    def write_root(self, link: bytes) -> None:
+        """Keep the root link that open has verified, so that no worker needs the store for it."""
+        self._write_bytes("root.json", link)
+
+    def read_root(self) -> Root:
+        """Read the root link back; raises RunError where nothing is open."""
+        path = self.path / "root.json"
+        try:
+            return root_format.read(path.read_bytes(), what=str(path))[0]
+        except OSError as e:
+            raise RunError("a file of the run folder cannot be read", item=str(path), remedy=_AGAIN) from e
+
+    def write_live(self, streams: Iterable[StreamEntry]) -> None:
+        """Keep the newest snapshot of every stream."""
+        self._write("live.json", [body_format.write_stream(entry) for entry in streams])
+
+    def read_live(self) -> list[StreamEntry]:
+        """Read :meth:`write_live` back."""
+        return [self._stream(value) for value in self._read("live.json") or []]
+
+    def write_host(self, host: str, sheet: HostSheet) -> None:
+        """Keep what the worker of *host* needs."""
+        document = {
+            "digest_keys": {key_id: key.hex() for key_id, key in sheet.digest_keys.items()},
+            "streams": [body_format.write_stream(entry) for entry in sheet.streams.values()],
+        }
+        self._write(f"hosts/{names.escape_host(host)}.json", document)
+
+    def read_host(self, host: str) -> HostSheet:
+        """Read a host's sheet; raises RunError for a host the point does not expect, or once it is sealed."""
+        document = self._read(f"hosts/{names.escape_host(host)}.json")
+        if document is None:
+            sealed = self.read_sealed() is not None
+            raise RunError(
+                f"recovery point {self.point} is sealed"
+                if sealed
+                else f"recovery point {self.point} does not expect it",
+                host=host,
+                remedy="Give a later point of this run another name."
+                if sealed
+                else "Name the host in expect when the point is opened.",
+            )
+        entries = [self._stream(value) for value in document["streams"]]
+        keys = {key_id: bytes.fromhex(key) for key_id, key in document["digest_keys"].items()}
+        return HostSheet(keys, {entry.stream: entry for entry in entries})
+
+    def write_receipt(self, receipt: Receipt) -> None:
+        """Keep what a host's worker did; a later receipt of the same host replaces it."""
+        document = {
+            "host": receipt.host,
+            "error": receipt.error,
+            "streams": [
+                {
+                    "stream": part.stream,
+                    "reason": part.reason,
+                    "changed": list(part.changed),
+                    "stored_bytes": part.stored_bytes,
+                    "entry": None if part.entry is None else body_format.write_stream(part.entry),
+                }
+                for part in receipt.streams
+            ],
+        }
+        self._write(f"receipts/{names.escape_host(receipt.host)}.json", document)
+
+    def read_receipts(self) -> dict[str, Receipt]:
+        """All receipts so far, by host."""
+        found = {}
+        for path in sorted((self.path / "receipts").glob("*.json")):
+            document = self._read(f"receipts/{path.name}")
+            if document is not None:
+                parts = tuple(
+                    StreamReceipt(
+                        stream=part["stream"],
+                        reason=part["reason"],
+                        changed=tuple(part["changed"]),
+                        stored_bytes=part["stored_bytes"],
+                        entry=None if part["entry"] is None else self._stream(part["entry"]),
+                    )
+                    for part in document["streams"]
+                )
+                found[document["host"]] = Receipt(document["host"], parts, document["error"])
+        return found
+
+    def add_batch(self, hosts: Iterable[str]) -> None:
+        """Note that the batch of these hosts has come."""
+        listed = sorted(hosts)
+        digest = hashlib.sha256("\0".join(listed).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        self._write(f"batches/{digest}.json", listed)
+
+    def read_batches(self) -> set[str]:
+        """All hosts whose batch has come."""
+        return {
+            host for path in (self.path / "batches").glob("*.json") for host in self._read(f"batches/{path.name}") or []
+        }
+
+    def write_sealed(self, document: Mapping[str, t.Any]) -> None:
+        """Keep what seal did, and drop what only an open point needs, the digest keys first of all."""
+        self._write("sealed.json", document)
+        self.close()
+
+    def read_sealed(self) -> dict[str, t.Any] | None:
+        """What seal did, or None while the point is open."""
+        return self._read("sealed.json")
+
+    def close(self) -> None:
+        """Remove digest keys and live streams; nothing can be captured for this point any more."""
+        shutil.rmtree(self.path / "hosts", ignore_errors=True)
+        (self.path / "live.json").unlink(missing_ok=True)
+
+    def thin(self) -> None:
+        """Remove what nobody needs once the run is dead: all but the receipts of an unsealed point."""
+        self.close()
+        if self.read_sealed() is not None:
+            shutil.rmtree(self.path / "receipts", ignore_errors=True)
+            shutil.rmtree(self.path / "batches", ignore_errors=True)
+
+    def _stream(self, value: t.Any) -> StreamEntry:
+        return body_format.read_stream(Fields(value, str(self.path)))
+
+    def _write(self, name: str, document: t.Any) -> None:
+        self._write_bytes(name, json.dumps(document).encode())
+
+    def _write_bytes(self, name: str, data: bytes) -> None:
+        path = self.path / name
+        with _explained(path):
+            _make_folder(path.parent)
+            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+            try:
+                with os.fdopen(descriptor, "wb") as stream:
+                    stream.write(data)
+                os.rename(temporary, path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+                raise
+
+    def _read(self, name: str) -> t.Any:
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as e:
+            raise RunError("a file of the run folder cannot be read", item=str(path), remedy=_AGAIN) from e
+
+
+def open_points(state_dir: Path, run: str) -> list[PointFolder]:
+    """The points that were opened in a run, sealed or not."""
+    folder = state_dir / "runs" / run
+    if not folder.is_dir():
+        return []
+    points = [PointFolder(state_dir, run, path.name) for path in sorted(folder.iterdir()) if path.is_dir()]
+    return [point for point in points if point.exists()]
+
+
+def point_of_host(state_dir: Path, run: str, *, host: str, named: str | None) -> PointFolder:
+    """The point that a host's snapshot belongs to: the one named, or ``main``, or a new one of its own.
+
+    :raises RunError: points are open, none is ``main``, and none is named.
+    """
+    folder = PointFolder(state_dir, run, named or "main")
+    if named is not None or folder.exists():
+        return folder
+    points = open_points(state_dir, run)
+    others = [point.point for point in points if not point.single and point.read_sealed() is None]
+    if others:
+        raise RunError(
+            f"recovery points {', '.join(others)} are open, and none of them is main",
+            host=host,
+            remedy="Name one of them by point.",
+        )
+    stem = f"{_SINGLE}{hashlib.sha256(host.encode()).hexdigest()[:16]}"
+    before = sum(point.point.startswith(stem) for point in points)
+    return PointFolder(state_dir, run, f"{stem}-{before + 1}")
+
+
+def sweep(state_dir: Path, *, keep: str) -> None:
+    """Thin out the folders of runs whose process has ended; those of living runs and of *keep* stay as they are."""
+    for run in (state_dir / "runs").glob("*"):
+        if run.name != keep and RUN_ID.fullmatch(run.name) and not _alive(run):
+            # also those that were not open yet: their keys are written before
+            for path in run.iterdir():
+                if path.is_dir() and POINT_NAME.fullmatch(path.name):
+                    PointFolder(state_dir, run.name, path.name).thin()
+
+
+def claim(state_dir: Path, run: str, pid: int) -> None:
+    """Note which process controls a run, so that its keys stay while it lives.
+
+    :raises RunError: others than this user could read the folder of runs.
+    """
+    folder = state_dir / "runs" / run
+    with _explained(folder):
+        _make_folder(folder)
+        private = (state_dir / "runs").stat()
+        if private.st_uid != os.geteuid() or private.st_mode & 0o077:
+            raise RunError(
+                "the folder of runs belongs to somebody else, or others can enter it",
+                item=str(state_dir / "runs"),
+                remedy="Give it to this user with mode 0700, or set HOLDFAST_STATE_DIR to another folder.",
+            )
+        (folder / "pid").touch(mode=0o600)
+        (folder / "pid").write_text(str(pid))
+
+
+def _alive(run: Path) -> bool:
+    try:
+        os.kill(int((run / "pid").read_text()), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _make_folder(path: Path) -> None:
+    # pathlib makes missing parents by the umask; these hold digest keys
+    if not path.is_dir():
+        _make_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise RunError(
+            f"the run folder cannot be written: {e.strerror}",
+            item=str(path),
+            remedy="Give room and rights there, or set HOLDFAST_STATE_DIR to another folder.",
+        ) from e

@@ -1,0 +1,152 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The end of a run: what its points hold, read from the run folder, as a table for people and JSON beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..errors import HoldfastError
+from .run_folder import OpenPoint, PointFolder, Receipt, open_points
+
+_NEXT_UNSEALED = (
+    "seal it: holdfast.config.recovery_point state=sealed, in the same run; until then nothing of it counts"
+)
+_NEXT_INCOMPLETE = "correct the hosts named and back them up again; what was captured is safe"
+_NEXT_RESTORE = (
+    "restore: ansible-playbook holdfast.config.restore -e restore_recovery_point={id} -e restore_under=/path"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class HostLine:
+    """What one host gave: counts of streams, bytes stored, and the error where it failed."""
+
+    host: str
+    unchanged: int
+    changed: int
+    stored_bytes: int
+    error: str | None
+    missing: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class PointReport:
+    """One recovery point of the run. ``id`` is None while it is unsealed, and in check mode."""
+
+    run: str
+    point: str
+    repository: str
+    location: str
+    check: bool
+    sealed: bool
+    complete: bool
+    id: str | None
+    hosts: tuple[HostLine, ...]
+
+    @property
+    def next_step(self) -> str:
+        """What to do next, one line."""
+        if self.check:
+            return "nothing was stored (check mode)"
+        if not self.sealed:
+            return _NEXT_UNSEALED
+        return _NEXT_RESTORE.format(id=self.id) if self.complete else _NEXT_INCOMPLETE
+
+
+def gather(state_dir: Path, run: str) -> list[PointReport]:
+    """Read what the points of a run hold so far."""
+    return [_read(folder) for folder in open_points(state_dir, run)]
+
+
+def rescue(state_dir: Path, run: str, reseal: Callable[[PointFolder, OpenPoint], object]) -> list[str]:
+    """Seal what a failed run has left unsealed; returns a line for each point that could not be.
+
+    :param reseal: seals one point with what is there.
+    """
+    problems = []
+    for folder in open_points(state_dir, run):
+        if folder.read_sealed() is None and folder.read_receipts():
+            try:
+                reseal(folder, folder.read_open())
+            except HoldfastError as e:
+                problems.append(f"recovery point {folder.point} stays unsealed: {e}")
+    return problems
+
+
+def render(report: PointReport) -> str:
+    """Draw a point as the table that ends a run."""
+    head = ("host", "unchanged", "changed", "failed", "missing", "stored")
+    rows = [head, *(_cells(line) for line in report.hosts)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    lines = ["  ".join(_aligned(row, widths)) for row in rows]
+    state = "unsealed"
+    if report.sealed:
+        state = "complete" if report.complete else "NOT COMPLETE"
+    facts = [
+        ("recovery point", f"{report.id or '-'} ({report.point}, {state})"),
+        ("where", f"{report.repository} at {report.location}"),
+        ("next", report.next_step),
+    ]
+    errors = [f"  {line.host}: {line.error}" for line in report.hosts if line.error]
+    return "\n".join([*lines, *errors, *(f"{label:<15} {text}" for label, text in facts)])
+
+
+def write(state_dir: Path, run: str, reports: Sequence[PointReport]) -> Path:
+    """Keep the reports as JSON in the run folder; raises OSError."""
+    path = state_dir / "runs" / run / "report.json"
+    document = [{**dataclasses.asdict(report), "next_step": report.next_step} for report in reports]
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def human(size: int) -> str:
+    """Bytes as people read them: ``4.2 MB`` is 4,200,000 bytes."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{size} B"
+
+
+def _read(folder: PointFolder) -> PointReport:
+    opened = folder.read_open()
+    sealed = folder.read_sealed()
+    receipts = folder.read_receipts()
+    failed = (sealed or {}).get("failed", {})
+    hosts = [_line(host, receipts.get(host), failed.get(host)) for host in opened.expected]
+    return PointReport(
+        run=opened.run,
+        point=opened.point,
+        repository=str(opened.location.get("name", "")),
+        location=str(opened.location.get("url", "")),
+        check=opened.check,
+        sealed=sealed is not None,
+        complete=bool(sealed and sealed["complete"]),
+        id=sealed["id"] if sealed else None,
+        hosts=tuple(hosts),
+    )
+
+
+def _line(host: str, receipt: Receipt | None, failed: str | None) -> HostLine:
+    if receipt is None:
+        return HostLine(host, 0, 0, 0, None, missing=True)
+    unchanged = sum(part.reason == "unchanged" for part in receipt.streams)
+    stored = sum(part.stored_bytes for part in receipt.streams)
+    return HostLine(host, unchanged, len(receipt.streams) - unchanged, stored, receipt.error or failed, missing=False)
+
+
+def _cells(line: HostLine) -> tuple[str, ...]:
+    counts = [str(line.unchanged), str(line.changed), str(int(bool(line.error))), str(int(line.missing))]
+    return (line.host, *("-" if count == "0" else count for count in counts), human(line.stored_bytes))
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]

@@ -1,0 +1,419 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Verify a repository: what it promises, proven from its bytes; all but the last level with no key at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+import hashlib
+from collections.abc import Iterator
+
+from ..capture import wire
+from ..errors import (
+    FormatError,
+    HoldfastError,
+    KeyMissingError,
+    ObjectMissingError,
+    SignatureError,
+)
+from ..format import entries as entries_format
+from ..format import names
+from ..format import record as record_format
+from ..format.names import Kind, ObjectName
+from ..format.pack import Pack
+from ..keyring import base as keys
+from ..keyring.base import Keyring
+from ..model import instant
+from ..model.point import ObjectRef, StreamEntry
+from ..model.snapshot import Manifest
+from ..store.base import Listed
+from . import objects, points, restore
+from .repository import Repository, verify_signature
+
+_SNAPSHOT_FIELDS = ("host", "host_id", "stream", "retention_class", "captured_at", "fingerprints")
+
+
+class Level(enum.IntEnum):
+    """How deep to look; each level holds those before it.
+
+    ``names``: every object is one of the format, and locked as long as its class says. ``signatures``: every point is
+    signed, its body and manifests are the bytes it names, its parents are there, what it names exists with the lock it
+    says. ``content``: every pack's bytes have the digest in their name. ``keys``: every pack opens with this keyring
+    and holds what its manifest says.
+    """
+
+    NAMES = 1
+    SIGNATURES = 2
+    CONTENT = 3
+    KEYS = 4
+
+
+class Severity(enum.Enum):
+    """An ``error`` breaks a promise.
+
+    A ``warning`` wants somebody's eyes; a ``note`` is expected after an interrupted run.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that verify found, and what to do about it."""
+
+    severity: Severity
+    item: str
+    problem: str
+    remedy: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PointSummary:
+    """A recovery point that is believed."""
+
+    id: str
+    point: str
+    sealed_at: dt.datetime
+    complete: bool
+    streams: int
+    change: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was verified. Counts are of what the level looked at."""
+
+    level: Level
+    points: tuple[PointSummary, ...]
+    snapshots: int
+    packs_opened: int
+    records: int
+    objects: int
+    stored_bytes: int
+    unsealed: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether no promise is broken."""
+        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+
+def verify(repository: Repository, *, level: Level, keyring: Keyring | None = None) -> Report:
+    """Verify the whole repository down to *level*.
+
+    Never raises for what it finds: every broken promise is a finding, and the search goes on.
+
+    :param keyring: with its open half, for ``Level.KEYS`` only; with the digest key too, digests are compared as well.
+    :raises KeyMissingError: ``Level.KEYS`` without the open half.
+    :raises StoreError: the store itself does not answer.
+    """
+    return _Verification(repository, level, keyring).run()
+
+
+class _Verification:
+    def __init__(self, repository: Repository, level: Level, keyring: Keyring | None) -> None:
+        self._repository = repository
+        self._store = repository.store
+        self._root = repository.root
+        self._level = level
+        self._keyring = keyring
+        self._findings: list[Finding] = []
+        self._listed: dict[str, list[Listed]] = {}
+        self._host_keys: dict[tuple[str, str], bytes | None] = {}
+        self._now = objects.now(self._store)
+
+    def run(self) -> Report:
+        """Look level by level; each needs what the one before has gathered."""
+        parsed = self._names()
+        summaries: list[PointSummary] = []
+        entries: dict[str, list[StreamEntry]] = {}
+        records = opened = 0
+        if self._level >= Level.SIGNATURES:
+            for point in self._points(parsed):
+                summaries.append(_summary(point))
+                self._references(point, entries)
+            records = sum(self._record(name) for name, parts in parsed.items() if parts.kind is Kind.RECORD)
+        if self._level >= Level.CONTENT:
+            for name in parsed:
+                self._versions(name)
+        for name, told in entries.items():
+            manifest = self._manifest(name, told)
+            if manifest is not None and self._level >= Level.KEYS:
+                opened += self._opens(manifest, told[0])
+        return Report(
+            level=self._level,
+            points=tuple(sorted(summaries, key=lambda summary: (summary.sealed_at, summary.id))),
+            snapshots=len(entries),
+            packs_opened=opened,
+            records=records,
+            objects=len(parsed),
+            stored_bytes=sum(v.size for versions in self._listed.values() for v in versions),
+            unsealed=self._unsealed(parsed, entries) if self._level >= Level.SIGNATURES else 0,
+            findings=tuple(self._findings),
+        )
+
+    def _names(self) -> dict[str, ObjectName]:
+        if not self._store.enforced:
+            self._find(
+                Severity.NOTE,
+                self._store.location,
+                "this medium does not itself refuse deletion: locks here bind this collection alone",
+                "Replicate to a store with object lock.",
+            )
+        for listed in self._store.list():
+            self._listed.setdefault(listed.name, []).append(listed)
+        parsed = {}
+        for name, versions in self._listed.items():
+            try:
+                parsed[name] = names.parse(name)
+            except FormatError:
+                self._find(
+                    Severity.WARNING,
+                    name,
+                    "is not an object of this format",
+                    "Find out who put it there; nothing reads it.",
+                )
+                continue
+            self._locks(name, parsed[name], versions)
+        return parsed
+
+    def _locks(self, name: str, parts: ObjectName, versions: list[Listed]) -> None:
+        locks = [v.lock_until for v in versions if not v.marker and v.lock_until is not None]
+        locked = max(locks, default=None)
+        if any(v.marker for v in versions) and locked is not None and locked > self._now:
+            self._find(
+                Severity.ERROR,
+                name,
+                f"was marked as deleted while locked until {instant.to_text(locked)}",
+                "Nothing is lost: readers ignore the marker. Find out who holds a key that can do this.",
+            )
+        days = self._root.longest_days
+        if parts.kind in (Kind.PACK, Kind.MANIFEST):
+            kept = self._root.classes.get(parts.retention_class)
+            if kept is None:
+                self._find(Severity.WARNING, name, "has a class that the root does not know", "Nothing reads it.")
+                return
+            days = kept.days
+        made = parts.at or self._root.created
+        if locked is None or locked < made + dt.timedelta(days=days):
+            until = "not at all" if locked is None else f"only until {instant.to_text(locked)}"
+            self._find(
+                Severity.ERROR,
+                name,
+                f"is locked {until}, its class says {days} days",
+                "Check the store's lock settings; a backup after that stores it anew.",
+            )
+
+    def _points(self, parsed: dict[str, ObjectName]) -> Iterator[points.Point]:
+        ids = {parts.sha256 for parts in parsed.values() if parts.kind is Kind.POINT}
+        for name in sorted(name for name, parts in parsed.items() if parts.kind is Kind.POINT):
+            try:
+                point = points.read_point(self._repository, name)
+            except (FormatError, ObjectMissingError) as e:
+                self._error(name, e, "counts as not there; the snapshots of its run may be found by other points")
+                continue
+            self._parents(point, ids)
+            self._stored_when(point)
+            if not point.statement.complete:
+                hosts = [failure.host for failure in point.body.failed] + list(point.body.missing)
+                self._find(Severity.WARNING, name, f"is incomplete: {', '.join(hosts)}", "Back these hosts up again.")
+            yield point
+
+    def _parents(self, point: points.Point, ids: set[str]) -> None:
+        young = self._now - point.statement.sealed_at < dt.timedelta(days=self._root.longest_days)
+        for parent in point.statement.parents:
+            if parent not in ids:
+                self._find(
+                    Severity.ERROR if young else Severity.NOTE,
+                    point.name,
+                    f"its parent {parent} is not listed",
+                    "It has expired, or somebody hides it: look for it in a replica, a ticket or the SIEM.",
+                )
+
+    def _stored_when(self, point: points.Point) -> None:
+        """Hold the signed time against the store's: who backs up could sign another one."""
+        stored = min(v.modified for v in self._listed[point.name] if not v.marker)
+        apart = stored - point.statement.sealed_at
+        if abs(apart) > points.CLOCK_SKEW:
+            self._find(
+                Severity.WARNING,
+                point.name,
+                f"says it was sealed at {instant.to_text(point.statement.sealed_at)}, and the store holds it since "
+                f"{instant.to_text(stored)}",
+                "A copied repository looks so. If this one was not copied, somebody signed a wrong time.",
+            )
+
+    def _references(self, point: points.Point, entries: dict[str, list[StreamEntry]]) -> None:
+        for entry in point.body.streams:
+            told = entries.setdefault(entry.manifest.name, [])
+            if not any(_same_snapshot(entry, other) for other in told):
+                told.append(entry)
+            for ref in (entry.pack, entry.manifest):
+                # after its lock an object may have expired
+                if self._now < ref.lock_until:
+                    self._reference(point, entry, ref)
+
+    def _reference(self, point: points.Point, entry: StreamEntry, ref: ObjectRef) -> None:
+        versions = [v for v in self._listed.get(ref.name, []) if not v.marker]
+        if not versions:
+            self._find(
+                Severity.ERROR,
+                ref.name,
+                f"is gone, and recovery point {point.id} names it for {entry.host}/{entry.stream}",
+                "Restore it from a replica, and find out who can delete in this store.",
+            )
+            return
+        named = [v for v in versions if v.version == ref.version] or versions
+        if not any(v.lock_until is not None and v.lock_until >= ref.lock_until for v in named):
+            self._find(
+                Severity.ERROR,
+                ref.name,
+                f"its lock is shorter than recovery point {point.id} says",
+                "Find out who can shorten locks in this store.",
+            )
+
+    def _versions(self, name: str) -> None:
+        """Read every version of an object: one must have the digest in the name, and each should."""
+        sha256 = names.parse(name).sha256
+        wrong = right = 0
+        for listed in self._listed[name]:
+            if not listed.marker:
+                held = hashlib.sha256(self._store.get(name, version=listed.version)).hexdigest() == sha256
+                right += held
+                wrong += not held
+        if not right:
+            self._find(
+                Severity.ERROR,
+                name,
+                "does not have the digest it is named by",
+                "Do not use it; look for it in a replica, and find out who changed it.",
+            )
+        elif wrong:
+            self._find(
+                Severity.WARNING,
+                name,
+                f"{wrong} other versions of it do not have the digest it is named by",
+                "Nothing is lost: readers use the right one. Find out who can put into this store.",
+            )
+
+    def _manifest(self, name: str, told: list[StreamEntry]) -> Manifest | None:
+        """Read a manifest that believed points name, and hold it against what each of them says of it."""
+        first = told[0]
+        if name not in self._listed:
+            return None
+        try:
+            manifest = restore.read_manifest(self._repository, first)
+            for other in told[1:]:
+                restore.check_manifest(manifest, other)
+        except (FormatError, ObjectMissingError) as e:
+            self._error(name, e, f"snapshot {first.host}/{first.stream} cannot be restored from here")
+            return None
+        return manifest
+
+    def _opens(self, manifest: Manifest, entry: StreamEntry) -> int:
+        if entry.pack.name not in self._listed:
+            return 0
+        if self._keyring is None:
+            raise KeyMissingError("level keys needs a keyring with its open half")
+        try:
+            sealed = objects.read(self._store, entry.pack.name, version=entry.pack.version)
+            secret = restore.unwrap(self._root, self._keyring, manifest)
+            self._compare(manifest, restore.open_pack(sealed, secret, manifest))
+        except KeyMissingError:
+            raise
+        except HoldfastError as e:
+            self._error(entry.pack.name, e, f"snapshot {entry.host}/{entry.stream} cannot be restored from here")
+            return 0
+        return 1
+
+    def _compare(self, manifest: Manifest, packed: Pack) -> None:
+        """Hold every entry and fingerprint of a manifest against the pack, where the digest key is at hand."""
+        key = self._host_key(manifest)
+        if key is None:
+            return
+        for part, told in zip(packed.components, manifest.components, strict=True):
+            absent = [left.path for left in told.left_out if left.reason == "absent"]
+            plain = wire.fingerprint(part.entries, absent)
+            if keys.keyed(key, plain.encode("ascii")) != told.fingerprint.raw:
+                self._lies(manifest, f"component {part.name}")
+            for entry, keyed in zip(part.entries, told.entries, strict=True):
+                content = entries_format.digest_input(entry)
+                digest = "" if content is None else keys.keyed(key, content)
+                xattrs = {name: keys.keyed(key, value) for name, value in entry.xattrs.items()}
+                if (digest, xattrs) != (keyed.digest, dict(keyed.xattr_digests)):
+                    self._lies(manifest, repr(entry.path))
+
+    def _lies(self, manifest: Manifest, what: str) -> None:
+        self._find(
+            Severity.ERROR,
+            manifest.pack.name,
+            f"{what} is not what its manifest says",
+            "Do not restore it; find out who wrote this manifest.",
+        )
+
+    def _host_key(self, manifest: Manifest) -> bytes | None:
+        wanted = (manifest.digest_key, manifest.host_id)
+        if wanted not in self._host_keys:
+            self._host_keys[wanted] = None
+            known = next((key for key in self._root.keys.digest if key.id == manifest.digest_key), None)
+            if known is not None and self._keyring is not None:
+                try:
+                    run_key = self._keyring.digest_key(known, repository=self._root.repository)
+                    self._host_keys[wanted] = keys.host_key(run_key, manifest.host_id)
+                except KeyMissingError:
+                    # who restores need not hold the digest key; the pack's own digests were compared
+                    pass
+        return self._host_keys[wanted]
+
+    def _record(self, name: str) -> int:
+        try:
+            record, envelope = record_format.read(objects.read(self._store, name), what=name)
+            signer = verify_signature(self._root, envelope, use="record", at=record.at, what=name)
+            if signer != record.by:
+                raise SignatureError("is signed by another key than it says", item=name)
+        except (FormatError, ObjectMissingError) as e:
+            self._error(name, e, "counts as not there")
+            return 0
+        return 1
+
+    def _unsealed(self, parsed: dict[str, ObjectName], entries: dict[str, list[StreamEntry]]) -> int:
+        named = {entry.pack.name for told in entries.values() for entry in told} | set(entries)
+        loose = [n for n, parts in parsed.items() if parts.kind in (Kind.PACK, Kind.MANIFEST) and n not in named]
+        if loose:
+            self._find(
+                Severity.NOTE,
+                loose[0],
+                f"{len(loose)} packs and manifests belong to no sealed recovery point",
+                "A run was interrupted before its seal; they expire by themselves.",
+            )
+        return len(loose)
+
+    def _error(self, item: str, error: HoldfastError, consequence: str) -> None:
+        remedy = error.remedy or "Look for it in a replica."
+        self._find(Severity.ERROR, item, f"{error.message}: {consequence}", remedy)
+
+    def _find(self, severity: Severity, item: str, problem: str, remedy: str) -> None:
+        self._findings.append(Finding(severity, item, problem, remedy))
+
+
+def _same_snapshot(one: StreamEntry, other: StreamEntry) -> bool:
+    """Whether two points say the same of a snapshot, however often it was verified or carried."""
+    return all(getattr(one, name) == getattr(other, name) for name in _SNAPSHOT_FIELDS)
+
+
+def _summary(point: points.Point) -> PointSummary:
+    return PointSummary(
+        id=point.id,
+        point=point.statement.point,
+        sealed_at=point.statement.sealed_at,
+        complete=point.statement.complete,
+        streams=len(point.body.streams),
+        change=str(point.body.change.get("id", "")),
+    )

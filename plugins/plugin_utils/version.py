@@ -1,0 +1,9 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The collection's version, as manifests name their writer; equal to galaxy.yml by test."""
+
+from __future__ import annotations
+
+COLLECTION = "0.1.0"
