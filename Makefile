@@ -1,0 +1,119 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Needs GNU make, git, Python 3.11+ with its venv module, and a package index. All it makes is in .venv/ and .dev/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+NEXT_PYTHON ?= $(firstword $(shell for p in python3.14 python3.13 python3.12; do $$p -c '' 2>/dev/null && echo $$p; done))
+VENV := .venv
+
+# ansible-test wants the checkout under ansible_collections/NAMESPACE/NAME, and no link: it gets a copy. All else gets a link.
+LINK := .dev/tree/ansible_collections/holdfast/config
+COPY := .dev/copy/ansible_collections/holdfast/config
+TEST_HOME := .dev/home
+
+HOST_PATH := $(PATH)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.dev/tree
+export PYTHONPATH := $(CURDIR)/.dev/tree
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# pyenv's shims name Pythons that are not there, which ends ansible-test. It takes HOME and PATH from here, little else.
+ANSIBLE_TEST = cd $(COPY) && HOME="$(CURDIR)/$(TEST_HOME)" \
+	PATH="$$(tr : '\n' <<< "$$PATH" | grep -vE 'pyenv[^/]*/shims' | paste -sd:)" ansible-test
+
+PARTS := lint unit sanity units importer molecule system
+
+.PHONY: help setup demo test test-next $(PARTS) bench changelog lock copy link clean
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev link ## make .venv from pinned requirements, and the link that makes this checkout holdfast.config
+	@python -c 'import sys, ansible.release as r; print("ansible-core", r.__version__, "on Python", sys.version.split()[0])'
+
+demo: $(VENV)/.runtime link ## back up, damage and restore a host made of local folders: no root, no network but PyPI
+	python demo/run.py
+
+test: setup ## all of the tests: the seven parts below
+	@report=; trap 'printf "%b" "$$report"' EXIT; \
+	for part in $(PARTS); do \
+	  printf '\n== make %s\n' $$part; start=$$SECONDS; $(MAKE) $$part; report+="== $$part: $$((SECONDS - start)) s\n"; \
+	done
+
+lint: $(VENV)/.dev link ## style, types, licences, changelog and documentation
+	ruff check .
+	ruff format --check .
+	mypy $(LINK)/plugins
+	reuse lint --quiet || reuse lint
+	ansible-lint
+	antsibull-changelog lint
+	mkdir -p $(TEST_HOME) && HOME="$(CURDIR)/$(TEST_HOME)" antsibull-docs lint-collection-docs --plugin-docs .
+
+unit: $(VENV)/.dev link ## unit tests
+	python -m pytest tests/unit
+
+sanity: $(VENV)/.dev copy ## ansible-test sanity
+	$(ANSIBLE_TEST) sanity --local --color no
+
+units: $(VENV)/.dev copy ## unit tests as ansible-test runs them
+	$(ANSIBLE_TEST) units --venv --python default --num-workers 2 --color no
+
+importer: $(VENV)/.dev ## build the collection and check it as Galaxy does on upload
+	rm -rf .dev/dist && mkdir -p .dev/dist
+	ansible-galaxy collection build --output-path .dev/dist
+	cd .dev/dist && GALAXY_IMPORTER_CONFIG="$(CURDIR)/tests/galaxy-importer.cfg" python -m galaxy_importer.main *.tar.gz
+
+molecule: $(VENV)/.dev link ## molecule scenarios
+	molecule test --all
+
+system: $(VENV)/.dev link ## whole runs of ansible-playbook
+	python -m pytest tests/system
+
+bench: $(VENV)/.dev link ## measurements; not part of `make test`
+	python -m pytest tests/bench
+
+test-next: link ## unit tests under the newest ansible-core; needs Python 3.12+, not part of `make test`
+	$(if $(NEXT_PYTHON),,$(error no Python 3.12 or later found: name one with NEXT_PYTHON=))
+	$(MAKE) VENV=.venv-next PYTHON="$(NEXT_PYTHON)" .venv-next/.next
+	.venv-next/bin/python -m pytest tests/unit
+
+changelog: $(VENV)/.dev ## turn changelogs/fragments into the entry of the version in galaxy.yml
+	antsibull-changelog release --reload-plugins
+
+lock: ## write requirements/*.txt anew from requirements/*.in; needs uv
+	cd requirements && for name in runtime dev; do \
+	  uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 $$name.in -o $$name.txt; done
+	cd requirements && uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.12 next.in -o next.txt
+
+clean: ## remove what the other targets made
+	rm -rf .dev .venv .venv-next .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+link:
+	@mkdir -p $(dir $(LINK)) && ln -sfn "$(CURDIR)" $(LINK)
+
+copy:
+	@rm -rf .dev/copy && mkdir -p $(COPY)
+	@git ls-files -z --cached --others --exclude-standard --deduplicate \
+	  | tar --create --null --files-from - --ignore-failed-read --warning no-failed-read | tar --extract --directory $(COPY)
+	@git init --quiet $(COPY)
+	@python tests/ansible_test_home.py $(TEST_HOME)
+
+$(VENV)/.python:
+	@PATH="$(HOST_PATH)" $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is not Python 3.11 or later: name one with PYTHON=" >&2; exit 1; }
+	PATH="$(HOST_PATH)" $(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.%: requirements/%.txt $(VENV)/.python
+	$(VENV)/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@
