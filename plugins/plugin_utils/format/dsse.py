@@ -46,10 +46,25 @@ def write(envelope: Envelope) -> bytes:
     return canonical.dump(document)
 
 
-def read(data: bytes, payload_type: str, *, what: str) -> Envelope:
-    """Read an envelope of that type; raises FormatError."""
+def read(data: bytes, payload_type: str, *, what: str, signatures: int | None = None) -> Envelope:
+    """Read an envelope of that type; raises FormatError.
+
+    An envelope has one spelling: what nobody signed must not make another object, and so another id, of one payload.
+
+    :param signatures: how many there must be, where their number is settled.
+    """
     fields = canonical.Fields(canonical.load(data, what=what), what)
+    if fields.others(("payload", "payloadType", "signatures")):
+        raise fields.refuse("signatures", "stands beside fields that an envelope does not have")
     if fields.text("payloadType") != payload_type:
         raise fields.refuse("payloadType", f"is not {payload_type}")
-    signatures = fields.each("signatures", lambda s: Signature(s.text("keyid"), s.bytes("sig")))
-    return Envelope(payload_type, fields.bytes("payload"), signatures)
+    found = fields.each("signatures", _read_signature)
+    if signatures is not None and len(found) != signatures:
+        raise fields.refuse("signatures", f"holds {len(found)}, not {signatures}")
+    return Envelope(payload_type, fields.bytes("payload"), found)
+
+
+def _read_signature(fields: canonical.Fields) -> Signature:
+    if fields.others(("keyid", "sig")):
+        raise fields.refuse("signatures", "holds fields that a signature does not have")
+    return Signature(fields.text("keyid"), fields.bytes("sig"))

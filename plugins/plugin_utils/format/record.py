@@ -30,7 +30,7 @@ def payload(record: Record) -> bytes:
 
 def read(data: bytes, *, what: str) -> tuple[Record, dsse.Envelope]:
     """Read a record and its envelope; the signature is not judged here."""
-    envelope = dsse.read(data, PAYLOAD_TYPE, what=what)
+    envelope = dsse.read(data, PAYLOAD_TYPE, what=what, signatures=1)
     fields = canonical.expect(canonical.load(envelope.payload, what=what), "record", what=what)
     record = Record(
         repository=fields.text("repository"),

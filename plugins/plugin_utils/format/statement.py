@@ -45,7 +45,7 @@ def payload(statement: Statement) -> bytes:
 
 def read(data: bytes, *, what: str) -> tuple[Statement, dsse.Envelope]:
     """Read a statement and its envelope; the signature is not judged here."""
-    envelope = dsse.read(data, PAYLOAD_TYPE, what=what)
+    envelope = dsse.read(data, PAYLOAD_TYPE, what=what, signatures=1)
     if len(envelope.payload) > STATEMENT_LIMIT:
         raise FormatError("the statement is larger than 64 KiB", item=what)
     fields = canonical.Fields(canonical.load(envelope.payload, what=what), what)

@@ -43,10 +43,10 @@ def from_name(text: str) -> dt.datetime:
 
 def _parse(text: str, form: str, example: str) -> dt.datetime:
     try:
-        moment = dt.datetime.strptime(text, form).replace(tzinfo=dt.timezone.utc)
+        moment = dt.datetime.fromisoformat(text)
     except ValueError as e:
         raise FormatError(f"{text!r} is not a moment like {example}") from e
-    # strptime also takes 2026-1-1 and the like: one moment has one spelling
+    # ISO 8601 has many spellings; here one moment has one
     if moment.strftime(form) != text:
         raise FormatError(f"{text!r} is not a moment like {example}")
     return moment
