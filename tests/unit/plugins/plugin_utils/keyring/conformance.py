@@ -70,7 +70,7 @@ class KeyringConformance:
         for before, after in ((first.wrap, more.wrap), (first.escrow, more.escrow)):
             assert after[: len(before)] == before
             assert [key.id for key in after[len(before) :]] == ["d0030-2026", "d3650-2025", "d3650-2026"]
-        secret, _ = age.generate()
+        secret, _recipient = age.generate()
         for key in more.wrap:
             assert halves.owner.unwrap(key, wrap(key, secret)) == secret
 
@@ -112,7 +112,7 @@ class KeyringConformance:
 
     def test_who_restores_unwraps_and_who_backs_up_does_not(self, halves: Halves) -> None:
         key = self.create(halves).wrap[0]
-        secret, _ = age.generate()
+        secret, _recipient = age.generate()
         wrapped = wrap(key, secret)
         assert halves.opener().unwrap(key, wrapped) == secret
         with pytest.raises(KeyMissingError, match="open") as caught:
@@ -122,7 +122,7 @@ class KeyringConformance:
 
     def test_wrong_key_missing_key_and_foreign_scheme_differ(self, halves: Halves) -> None:
         keys = self.create(halves)
-        secret, _ = age.generate()
+        secret, _recipient = age.generate()
         one, two = keys.wrap[:2]
         opener = halves.opener()
         with pytest.raises(WrongKeyError):
@@ -155,7 +155,7 @@ class KeyringConformance:
 
     def test_errors_hold_no_secret(self, halves: Halves) -> None:
         keys = self.create(halves)
-        secret, _ = age.generate()
+        secret, _recipient = age.generate()
         opener = halves.opener()
         for wrapped in (
             wrap(keys.wrap[1], secret),

@@ -332,7 +332,7 @@ def killed_at(step: int, action: Callable[[], object]) -> bool:
             action()
         finally:
             os._exit(0)
-    _, status = os.waitpid(child, 0)
+    _pid, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status)
 
 

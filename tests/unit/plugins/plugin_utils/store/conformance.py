@@ -271,7 +271,7 @@ class StoreContract:
     def test_bad_names_are_refused_everywhere(self, store: Store, name: str) -> None:
         with pytest.raises(StoreError, match="not an object name") as caught:
             put(store, name, b"x")
-        assert type(caught.value) is StoreError
+        assert caught.value.__class__ is StoreError
         assert (caught.value.item or "").isprintable()
         for call in (store.get, store.head, lambda name: store.hold(name, "1", on=True)):
             with pytest.raises(StoreError, match="not an object name"):

@@ -105,7 +105,7 @@ def test_refusal_says_why(name: str, why: str) -> None:
 )
 def test_foreign_errors_by_what_to_do_next(error: OSError, kind: type[StoreError]) -> None:
     mapped = from_os_error(error, "get at file:///r", item="a")
-    assert type(mapped) is kind
+    assert mapped.__class__ is kind
     assert mapped.item == "a"
     assert mapped.message.startswith("cannot get at file:///r: ")
 

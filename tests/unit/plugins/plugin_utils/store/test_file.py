@@ -230,7 +230,7 @@ def test_put_that_fails_leaves_nothing(
         patch.setattr(os, call, failing(getattr(os, call), number, after=after))
         with pytest.raises(StoreError) as caught:
             put_late(store, NAME, bytes(3 << 20))
-    assert type(caught.value) is kind
+    assert caught.value.__class__ is kind
     assert caught.value.item == NAME
     assert os.strerror(number) in caught.value.message
     assert files(store) == []
@@ -603,7 +603,7 @@ def test_probe_refuses_a_file_system_without_hard_links(
     monkeypatch.setattr(os, "link", failing(os.link, number))
     with pytest.raises(StoreError, match="no hard links") as caught:
         store.probe()
-    assert type(caught.value) is StoreError
+    assert caught.value.__class__ is StoreError
     assert files(store) == []
 
 

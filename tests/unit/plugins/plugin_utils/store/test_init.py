@@ -124,7 +124,7 @@ def test_may_write_guards_the_store(tmp_path: Path) -> None:
     store = connect(url_of(tmp_path), may_write=gone)
     with pytest.raises(HoldfastError) as caught:
         store.put_new("x", io.BytesIO(b"x"), lock_until=LOCK)
-    assert type(caught.value) is RunAbandonedError
+    assert caught.value.__class__ is RunAbandonedError
     assert list(store.list()) == []
 
 

@@ -1,0 +1,18 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conformance import SourceConformance
+from .sites import HostSite, piped_trip
+
+
+class TestHost(SourceConformance):
+    @pytest.fixture
+    def empty(self, tmp_path: Path) -> HostSite:
+        return HostSite(tmp_path, piped_trip)
