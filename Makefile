@@ -40,7 +40,7 @@ help: ## print this
 setup: $(VENV)/.dev link ## make .venv from pinned requirements, and the link that makes this checkout holdfast.config
 	@python -c 'import sys, ansible.release as r; print("ansible-core", r.__version__, "on Python", sys.version.split()[0])'
 
-demo: $(VENV)/.runtime link ## back up, damage and restore a host made of local folders: no root, no network but PyPI
+demo: $(VENV)/.runtime link ## back up this machine, change a file, restore and verify: no root, nothing needed but Python
 	python demo/run.py
 
 test: setup ## all of the tests: the seven parts below

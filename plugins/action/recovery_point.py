@@ -8,7 +8,7 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import results, run
+from ..plugin_utils.adapter import hosts, results, run
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
 from ..plugin_utils.errors import IncompleteError
@@ -40,31 +40,23 @@ class ActionModule(HoldfastAction):
                 folder,
                 repository,
                 location.keyring(),
-                expected=options["expect"] or list(task_vars["ansible_play_hosts_all"]),
+                expected=hosts.expected(options["expect"], task_vars),
                 location=dataclasses.asdict(location),
                 change=options.change(),
                 check=options.check,
             )
-            folder.add_batch(self._come(task_vars))
+            folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=False))
             notes = {"run": run.RUN_ID, "name": opened.point, "expected": len(opened.expected)}
             return {"changed": False, **notes, "parents": list(opened.parents), "warnings": list(opened.notes)}
-        folder.add_batch(self._come(task_vars))
+        folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=True))
         sealed = backup.seal(folder, repository, location.keyring(), check=options.check)
         result = {"run": run.RUN_ID, **results.sealed_point(sealed)}
         if sealed.sealed and not sealed.complete and not options["allow_incomplete"]:
-            hosts = ", ".join([*sealed.failed, *sealed.missing])
+            lacking = ", ".join([*sealed.failed, *sealed.missing])
             raise IncompleteError(
-                f"recovery point {sealed.point} is sealed and not complete: {hosts}",
+                f"recovery point {sealed.point} is sealed and not complete: {lacking}",
                 item=sealed.id,
                 remedy="What was captured is safe. Correct these hosts and back them up again.",
                 details=result,
             )
         return result
-
-    def _come(self, task_vars: Mapping[str, t.Any]) -> list[str]:
-        """The hosts whose turn has come: the batch; where each runs by itself, this one and those that dropped out."""
-        strategy = str(self._task.get_play().strategy).rsplit(".", 1)[-1]
-        if strategy not in ("free", "host_pinned"):
-            return list(task_vars.get("ansible_play_batch", ()))
-        gone = set(task_vars["ansible_play_hosts_all"]) - set(task_vars["ansible_play_hosts"])
-        return sorted({str(task_vars["inventory_hostname"])} | gone)

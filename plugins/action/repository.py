@@ -39,7 +39,7 @@ class ActionModule(HoldfastAction):
             "repository": location.name,
             "location": location.url,
             "repository_id": pin,
-            "inventory_line": f'holdfast_repository_id: "{pin}"' if pin else "",
+            "inventory_line": _line(pin) if pin else "",
             "next_steps": _next_steps(location.keyring_path, pin) if created.made and pin else [],
         }
         if self._task.diff and created.made:
@@ -48,9 +48,14 @@ class ActionModule(HoldfastAction):
         return result
 
 
+def _line(pin: str) -> str:
+    # single quotes: JSON, as ansible prints it, would escape double ones
+    return f"holdfast_repository_id: '{pin}'"
+
+
 def _next_steps(keyring_path: str, pin: str) -> list[str]:
     return [
-        f'Put this line into the inventory: holdfast_repository_id: "{pin}"',
+        f"Put this line into the inventory: {_line(pin)}",
         f"Move {keyring_path}/escrow to media that stay offline: with it, stock age opens every pack.",
         f"Keep {keyring_path}/open only where restores run; backups need {keyring_path}/seal alone.",
     ]

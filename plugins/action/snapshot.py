@@ -15,8 +15,9 @@ from ..plugin_utils.adapter.trip import HostTrip
 from ..plugin_utils.capture.host import Host
 from ..plugin_utils.errors import PolicyError
 from ..plugin_utils.usecases import backup
-from ..plugin_utils.usecases.run_folder import claim, point_of_host
+from ..plugin_utils.usecases.run_folder import claim, point_of_host, sweep
 from ..plugin_utils.version import COLLECTION
+
 
 class ActionModule(HoldfastAction):
     """Capture a host's configuration and store what changed."""
@@ -36,6 +37,7 @@ class ActionModule(HoldfastAction):
         folder = point_of_host(options.state_dir, run.RUN_ID, host=host, named=options["point"])
         if folder.single:
             claim(options.state_dir, run.RUN_ID, run.CONTROLLER_PID)
+            sweep(options.state_dir, keep=run.RUN_ID)
             backup.open_point(
                 folder,
                 location.repository(check=options.check),

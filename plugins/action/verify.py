@@ -11,6 +11,7 @@ from ..plugin_utils.adapter import results
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import REPOSITORY, Options
 from ..plugin_utils.errors import UnsoundError
+from ..plugin_utils.model.verification import Level, Severity
 from ..plugin_utils.usecases import verify
 
 
@@ -19,20 +20,20 @@ class ActionModule(HoldfastAction):
 
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
-        "level": {"type": "str", "choices": [level.name.lower() for level in verify.Level], "default": "content"},
+        "level": {"type": "str", "choices": [level.name.lower() for level in Level], "default": "content"},
     }
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Verify down to the level asked for; a broken promise fails the task, with the whole report in its result."""
         location = options.location()
-        level = verify.Level[options["level"].upper()]
-        keyring = location.keyring() if level is verify.Level.KEYS else None
+        level = Level[options["level"].upper()]
+        keyring = location.keyring() if level is Level.KEYS else None
         report = verify.verify(location.repository(), level=level, keyring=keyring)
         result = results.report(report)
         if not report.sound:
-            broken = [f for f in report.findings if f.severity is verify.Severity.ERROR]
+            broken = [f for f in report.findings if f.severity is Severity.ERROR]
             raise UnsoundError(
-                f"{len(broken)} broken promises in repository {location.name}, the first: {broken[0].problem}",
+                f"repository {location.name} breaks {len(broken)} of its promises, the first: {broken[0].problem}",
                 item=broken[0].item,
                 remedy=broken[0].remedy,
                 details=result,

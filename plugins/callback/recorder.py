@@ -22,7 +22,7 @@ options:
   state_dir:
     description:
       - The folder of all runs, where the run's tasks were given another than the default.
-    type: path
+    type: str
     env:
       - name: HOLDFAST_STATE_DIR
     ini:

@@ -24,9 +24,8 @@ options:
         type: str
         required: true
       keyring:
-        description: Who seals, signs and opens.
+        description: Who seals, signs and opens. Verification without keys needs none.
         type: dict
-        required: true
         suboptions:
           type:
             description: V(local) keeps keys in files, in halves that live in different places.
@@ -36,7 +35,6 @@ options:
           path:
             description: The folder that holds C(seal/) where backups run and C(open/) where restores run.
             type: path
-            required: true
   repository_id:
     description:
       - "The pin: the SHA-256 of a root link of the repository, as M(holdfast.config.repository) prints it. Without it

@@ -448,7 +448,7 @@ def _read_entries(given: t.Sequence[t.Any]) -> list[_Entry]:
         except (KeyError, TypeError, ValueError, AttributeError) as e:
             path = fields.get("path") if isinstance(fields, dict) else None
             named = path if isinstance(path, str) else f"number {position}"
-            why = str(e) if type(e) is ValueError else "is malformed"
+            why = str(e) if e.__class__ is ValueError else "is malformed"
             raise _RefusedError("hostile", f"entry {named} {why}", [named]) from e
         problem = _against(entry, entries)
         if problem:
@@ -542,7 +542,7 @@ def _lock(root: int, name: str) -> None:
 def _folder(root: int, names: tuple[bytes, ...], *, made: set[tuple[bytes, ...]] | None = None) -> tuple[int, bool]:
     """Open the folder *names* below the root, following nothing: the deepest there is, and whether it is that one.
 
-    :param made: make what is missing, with mode 0755, and note here in which folders that was.
+    :param made: make what is missing, closed to others, and note here in which folders that was.
     """
     fd = os.dup(root)
     try:
@@ -554,7 +554,6 @@ def _folder(root: int, names: tuple[bytes, ...], *, made: set[tuple[bytes, ...]]
                     return fd, False
                 os.mkdir(name, 0o700, dir_fd=fd)
                 below = os.open(name, _FOLDER_FLAGS, dir_fd=fd)
-                os.fchmod(below, 0o755)
                 made.update((names[:depth], names[: depth + 1]))
             except OSError as e:
                 if e.errno not in (errno.ELOOP, errno.ENOTDIR):

@@ -77,7 +77,7 @@ inventory_line:
   description: The line to paste into the inventory.
   returned: success
   type: str
-  sample: 'holdfast_repository_id: "3f0c6e0f7d1c4a8f9f0f6f6a1b0d5c7e9a2b4c6d8e0f1a3b5c7d9e1f2a4b6c8d"'
+  sample: "holdfast_repository_id: '3f0c6e0f7d1c4a8f9f0f6f6a1b0d5c7e9a2b4c6d8e0f1a3b5c7d9e1f2a4b6c8d'"
 next_steps:
   description: What the owner does now, where the repository was made.
   returned: success

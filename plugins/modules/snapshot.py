@@ -92,6 +92,17 @@ streams:
       description: Bytes of pack and manifest.
       type: int
       sample: 10342
+    left_out:
+      description:
+        - The first twenty paths that are left out although no exclude says so, each with C(path) and C(reason) (absent,
+          unreadable, a special file, a cache).
+      type: list
+      elements: dict
+      sample: []
+    left_out_count:
+      description: How many these are in all.
+      type: int
+      sample: 0
     snapshot:
       description: The snapshot's digest, that of its manifest. Empty in check mode where it would be stored.
       type: str

@@ -29,9 +29,8 @@ REPOSITORY: Mapping[str, t.Any] = {
                 "type": "dict",
                 "options": {
                     "type": {"type": "str", "default": "local", "choices": ["local"]},
-                    "path": {"type": "path", "required": True},
+                    "path": {"type": "path"},
                 },
-                "required": True,
             },
         },
     },
@@ -125,7 +124,7 @@ class Location:
         fields = given if isinstance(given, Mapping) else {}
         given_ring = fields.get("keyring")
         ring = given_ring if isinstance(given_ring, Mapping) else {}
-        values = {"name": fields.get("name"), "url": fields.get("url"), "keyring.path": ring.get("path")}
+        values = {"name": fields.get("name"), "url": fields.get("url")}
         for key, value in values.items():
             if not isinstance(value, str) or not value:
                 remedy = "Set holdfast_repository to {name, url: file:///…, keyring: {path: …}}."
@@ -134,14 +133,16 @@ class Location:
             findings.append(Finding("holdfast_repository_id", "is not a text", "Put it in quotes."))
         refuse(findings)
         kind = str(ring.get("type", "local"))
-        return cls(str(values["name"]), str(values["url"]), kind, str(values["keyring.path"]), pin or None)
+        return cls(str(values["name"]), str(values["url"]), kind, str(ring.get("path") or ""), pin or None)
 
     def store(self, *, check: bool = False, create: bool = False) -> Store:
         """Connect to the store; puts go nowhere in check mode, nor once the controlling process has gone."""
         return store.connect(self.url, dry_run=check, create=create, may_write=run.require_controller)
 
     def keyring(self) -> Keyring:
-        """Connect to the keyring."""
+        """Connect to the keyring; an auditor's inventory need not name one."""
+        if not self.keyring_path:
+            refuse([Finding("holdfast_repository.keyring.path", "is not set", "Name the folder of seal/ or open/.")])
         return keyring.connect(self.keyring_type, path=self.keyring_path)
 
     def repository(self, *, check: bool = False) -> Repository:

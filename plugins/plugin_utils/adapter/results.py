@@ -9,10 +9,12 @@ from __future__ import annotations
 import typing as t
 
 from ..model import instant
+from ..model.verification import Report
 from ..usecases.backup import Sealed
 from ..usecases.restore import Restored
 from ..usecases.run_folder import Receipt
-from ..usecases.verify import Report
+
+_NAMED = 20
 
 
 def sealed_point(sealed: Sealed) -> dict[str, t.Any]:
@@ -43,6 +45,8 @@ def receipt(given: Receipt, *, diff: bool) -> dict[str, t.Any]:
                 "reason": part.reason,
                 "changed_components": list(part.changed),
                 "stored_bytes": part.stored_bytes,
+                "left_out": [{"path": gap.path, "reason": gap.reason} for gap in part.gaps[:_NAMED]],
+                "left_out_count": len(part.gaps),
                 "snapshot": part.entry.manifest.sha256 if part.entry else "",
             }
             for part in given.streams

@@ -17,8 +17,9 @@ from pathlib import Path
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+from ansible.plugins.connection.local import Connection as LocalConnection
 
-from ...module_utils._tree import BOOTSTRAP
+from ...module_utils._tree import BOOTSTRAP, MARK
 from ..errors import ConnectionLostError, PolicyError
 
 _HALVES = Path(__file__).parents[2] / "module_utils"
@@ -66,23 +67,32 @@ class HostTrip:
                 module_name=_MODULES[half], module_args=args, task_vars=self._task_vars
             )
         if "answer" not in result:
+            status = result.get("rc", "unknown")
             raise ConnectionLostError(
-                "the host's half did not answer", remedy="Check the host's Python (3.8 or newer) and free space."
+                f"the host's half did not answer, and ended with status {status}",
+                item=self._interpreter() or "interpreter discovery",
+                remedy="Check the host's Python (3.8 or newer; ansible_python_interpreter) and free space.",
             )
-        return str(result["answer"])
+        return f"{MARK}{result['answer']}"
 
     def _send(self, stack: contextlib.ExitStack, payload: bytes) -> str:
         """Put the payload into the host's temporary folder, from memory: no clear text on the controller's disk."""
         shell = self._action._connection._shell
         folder = shell.tmpdir or self._action._make_tmp_path()
-        remote = shell.join_path(folder, "payload")
+        remote = str(shell.join_path(folder, "payload"))
+        if isinstance(self._action._connection, LocalConnection):
+            # it resolves the link to a memfd, which leads nowhere; and its host is this machine
+            with os.fdopen(os.open(remote, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+                stream.write(payload)
+            self._action._fixup_perms2((folder, remote))
+            return remote
         memory = os.memfd_create("holdfast")
         stack.callback(os.close, memory)
         with os.fdopen(os.dup(memory), "wb") as stream:
             stream.write(payload)
         self._action._transfer_file(f"/proc/{os.getpid()}/fd/{memory}", remote)
         self._action._fixup_perms2((folder, remote))
-        return str(remote)
+        return remote
 
     def _takes_stdin(self) -> bool:
         connection = self._action._connection

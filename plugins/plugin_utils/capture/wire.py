@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import fnmatch
 import hashlib
 import json
 import os
@@ -160,7 +159,6 @@ def read_content(
                 fingerprint=_fingerprint(component, answer),
                 entries=entries,
                 contents=contents,
-                left_out=tuple(LeftOut(_name(path), str(reason)) for path, reason in answer["left_out"]),
                 left_out_bytes=_within(answer["left_out_bytes"], _HIGHEST_SIZE),
                 marks=tuple(f"changed while read: {path}" for path in answer["changed_while_read"]),
             )
@@ -244,13 +242,14 @@ def _fingerprint(component: Component, answer: Mapping[str, t.Any]) -> PlainFing
     if not _DIGEST.fullmatch(raw):
         raise ValueError("not a digest")
     size, entries = (_within(answer[field], _HIGHEST_SIZE) for field in ("bytes", "entries"))
-    return PlainFingerprint(component, raw, size=size, entries=entries)
+    left_out = tuple(LeftOut(_name(path), str(reason)) for path, reason in answer["left_out"])
+    return PlainFingerprint(component, raw, size=size, entries=entries, left_out=left_out)
 
 
 def _listing(component: Component, answer: Mapping[str, t.Any]) -> tuple[Entry, ...]:
     entries = tuple(read_entry(value) for value in answer["listing"])
     for entry in entries:
-        if not _declared(component, entry.path):
+        if not component.declares(entry.path):
             raise CaptureError(
                 f"the host gave a path outside component {component.name}",
                 item=repr(entry.path),
@@ -275,18 +274,6 @@ def _require_tree(entries: Sequence[Entry]) -> None:
             raise ValueError("a symlink to nothing")
         kinds[entry.path] = entry.kind
         last = path
-
-
-def _declared(component: Component, path: str) -> bool:
-    segments = path.split("/")
-    for declared in component.paths:
-        patterns = declared.split("/")
-        # a glob matches segment by segment; what it finds may be a folder, with everything below it
-        if len(segments) >= len(patterns) and all(map(fnmatch.fnmatchcase, segments, patterns)):
-            return True
-        if path == declared or path.startswith(declared + "/"):
-            return True
-    return False
 
 
 def _refusal(error: Mapping[str, t.Any]) -> CaptureError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..errors import FormatError
 from ..model.point import Body, ConsistencyFinding, HostFailure, ObjectRef, StreamEntry, StreamState
 from ..seal import zstd
 from . import canonical, names
@@ -50,7 +51,10 @@ def write(body: Body) -> bytes:
         "change": dict(body.change),
         "complete": body.complete,
     }
-    return zstd.compress(canonical.dump(document))
+    plain = canonical.dump(document)
+    if len(plain) > SIZE_LIMIT:
+        raise FormatError(f"the body would be larger than {SIZE_LIMIT} bytes", remedy="Split the repository.")
+    return zstd.compress(plain)
 
 
 def read(data: bytes, *, what: str) -> Body:

@@ -74,17 +74,18 @@ def expect(document: Mapping[str, t.Any], kind: str, *, what: str, known: Sequen
     fields = Fields(document, what)
     version = document.get("format")
     if version != FORMAT or isinstance(version, bool):
+        # what a foreign document says is never repeated: it may be long, and stands in signed bodies
         raise UnknownVersionError(
-            f"has format version {version!r}, this collection reads {FORMAT}",
+            f"has another format version than {FORMAT}, which is the one this collection reads",
             item=what,
             remedy="Read it with a newer holdfast.config.",
         )
     if document.get("kind") != kind:
-        raise FormatError(f"is of kind {document.get('kind')!r}, not {kind}", item=what)
+        raise FormatError(f"is of another kind than {kind}", item=what)
     unknown = [name for name in fields.texts("critical") if name not in known]
     if unknown:
         raise UnknownVersionError(
-            f"says that {', '.join(unknown)} must be understood",
+            f"names {len(unknown)} fields that must be understood and are not",
             item=what,
             remedy="Read it with a newer holdfast.config.",
         )

@@ -12,6 +12,7 @@ import hashlib
 import typing as t
 from collections.abc import Callable
 
+from ..errors import FormatError
 from ..model.component import Component, Exclude
 from ..model.content import ComponentContent
 from ..model.entry import LeftOut
@@ -61,6 +62,7 @@ def write(
     """Spell a manifest: compressed canonical JSON.
 
     :param keyed: turns bytes into a digest under the host's key, hex.
+    :raises FormatError: larger than a reader would read.
     """
     document = {
         **canonical.header("manifest", origin.repository),
@@ -99,7 +101,13 @@ def write(
         "restore_open": False,
         "writer": origin.writer,
     }
-    return zstd.compress(canonical.dump(document))
+    plain = canonical.dump(document)
+    if len(plain) > SIZE_LIMIT:
+        raise FormatError(
+            f"the manifest would be larger than {SIZE_LIMIT} bytes",
+            remedy="Spread the components over more tiers, or exclude what is no configuration.",
+        )
+    return zstd.compress(plain)
 
 
 def read(data: bytes, *, what: str) -> Manifest:

@@ -123,6 +123,12 @@ class LocalKeyring(Keyring):
         if not _DIGEST_KEY_ID.fullmatch(key.id):
             raise KeyMissingError("this is not the id of a digest key of a local keyring", item=repr(key.id))
         name = f"digest-{key.id}.key"
+        if self._seal.read(_PUBLISHED) is not None and self._published(self._seal).repository != repository:
+            raise WrongKeyError(
+                "this keyring belongs to another repository",
+                item=str(self._seal.path),
+                remedy=f"Name the keyring of repository {repository}",
+            )
         text = _present(self._seal, name)
         if not _DIGEST_SECRET.fullmatch(text):
             raise KeyringError("a digest key is damaged", item=name, remedy="Restore it from a copy")

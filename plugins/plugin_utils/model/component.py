@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,3 +34,14 @@ class Component:
     excludes: tuple[Exclude, ...] = ()
     unreadable: str = "error"
     kind: str = "files"
+
+    def declares(self, path: str) -> bool:
+        """Whether *path* is one of the component's paths, one that a glob of it matches, or below such a one."""
+        segments = path.split("/")
+        for declared in self.paths:
+            patterns = declared.split("/")
+            if len(segments) >= len(patterns) and all(map(fnmatch.fnmatchcase, segments, patterns)):
+                return True
+            if path == declared or path.startswith(f"{declared}/"):
+                return True
+        return False

@@ -15,14 +15,24 @@ from .entry import Entry, LeftOut
 
 @dataclasses.dataclass(frozen=True)
 class PlainFingerprint:
-    """A component's state in one digest, before it is keyed. ``raw`` is SHA-256, hex; the others are for devices."""
+    """A component's state in one digest, before it is keyed.
+
+    ``raw`` is SHA-256, hex; ``normalised`` and ``normaliser`` are for devices.
+    """
 
     component: Component
     raw: str
     size: int
     entries: int
+    left_out: tuple[LeftOut, ...] = ()
     normalised: str | None = None
     normaliser: str | None = None
+
+    @property
+    def gaps(self) -> tuple[LeftOut, ...]:
+        """What is left out although the policy does not exclude it: absent, unreadable, special, or a cache."""
+        declared = {exclude.reason for exclude in self.component.excludes}
+        return tuple(left for left in self.left_out if left.reason not in declared)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +42,13 @@ class ComponentContent:
     fingerprint: PlainFingerprint
     entries: tuple[Entry, ...]
     contents: Mapping[str, bytes]
-    left_out: tuple[LeftOut, ...] = ()
     left_out_bytes: int = 0
     marks: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What the component names and this content does not hold."""
+        return self.fingerprint.left_out
 
     @property
     def component(self) -> Component:

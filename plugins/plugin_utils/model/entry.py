@@ -11,6 +11,8 @@ import enum
 import typing as t
 from collections.abc import Mapping
 
+_SPOKEN = {"sha256": "content", "xattrs": "extended attributes"}
+
 
 class EntryKind(enum.Enum):
     """What a path is on the host. Other kinds (sockets, FIFOs, devices) are listed as left out."""
@@ -47,14 +49,29 @@ class Entry:
     def differences(self, other: Entry, *, owners: bool = True) -> list[str]:
         """Name the attributes in which two entries of the same path differ, content first.
 
-        :param owners: compare owner and group too; an unprivileged restore cannot set them.
+        :param owners: compare owner and group too, equal by name or by number; an unprivileged restore cannot set them.
         """
-        names = ["kind", "sha256", "target", "mode", "xattrs"]
+        names = ("kind", "sha256", "target", "mode", "xattrs")
+        found = [_SPOKEN.get(name, name) for name in names if getattr(self, name) != getattr(other, name)]
         if owners:
-            names += ["uid", "gid", "user", "group"]
-        spoken = {"sha256": "content", "uid": "owner", "user": "owner", "gid": "group", "xattrs": "extended attributes"}
-        found = [spoken.get(name, name) for name in names if getattr(self, name) != getattr(other, name)]
-        return list(dict.fromkeys(found))
+            # the same account may have another number elsewhere, and a number no account
+            if self.uid != other.uid and (not self.user or self.user != other.user):
+                found.append("owner")
+            if self.gid != other.gid and (not self.group or self.group != other.group):
+                found.append("group")
+        return found
+
+
+def below_no_folder(entries: Mapping[str, Entry]) -> tuple[str, str] | None:
+    """The first path that stands below something that is no folder, and that something; None in a tree that can be."""
+    for path in sorted(entries):
+        above = path.rpartition("/")[0]
+        while above:
+            known = entries.get(above)
+            if known is not None and known.kind is not EntryKind.DIRECTORY:
+                return path, above
+            above = above.rpartition("/")[0]
+    return None
 
 
 class LeftOut(t.NamedTuple):

@@ -166,7 +166,8 @@ def _read_tiers(value: t.Any, classes: Mapping[str, RetentionClass], findings: l
 def _read_components(value: t.Any, tiers: Mapping[str, Tier], findings: list[Finding]) -> tuple[Component, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         remedy = "Declare at least one, like: [{name: ssh, paths: [/etc/ssh]}]."
-        findings.append(Finding("holdfast_components", "no components are declared", remedy))
+        problem = "is not a list" if value else "no components are declared"
+        findings.append(Finding("holdfast_components", problem, remedy))
         return ()
     components: dict[str, Component] = {}
     for position, given in enumerate(value):
@@ -211,6 +212,10 @@ def _read_paths(key: str, value: t.Any, findings: list[Finding]) -> tuple[str, .
             findings.append(Finding(key, f"{path!r} is not absolute", "Start it with a slash."))
         elif {"..", "."} & set(path.split("/")):
             findings.append(Finding(key, f"{path!r} holds a dot segment", "Spell the path out."))
+        elif "**" in path:
+            findings.append(
+                Finding(key, f"{path!r} holds **", "Name the folder itself: all that is below is captured.")
+            )
         elif not path.strip("/"):
             findings.append(Finding(key, "names the whole file system", "Name the folders that hold configuration."))
         else:

@@ -54,6 +54,13 @@ class CapturedComponent:
     left_out_bytes: int
     marks: tuple[str, ...]
 
+    def speaks_for(self, path: str) -> bool:
+        """Whether this capture would hold *path* if the host had it: declared, and at or below nothing left out."""
+        left = {left.path for left in self.left_out if left.reason != "absent"}
+        segments = path.split("/")
+        above = {"/".join(segments[:depth]) for depth in range(2, len(segments) + 1)}
+        return self.component.declares(path) and not left & above
+
 
 @dataclasses.dataclass(frozen=True)
 class PackDescription:

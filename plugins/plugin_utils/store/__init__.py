@@ -48,7 +48,6 @@ def _open_file(root: Path, *, create: bool, dry_run: bool) -> Store:
     if not create:
         raise UnavailableError(
             f"there is no directory at {store.location}",
-            item="repository",
             remedy="Mount it, or make the repository with repository state=present",
         )
     if dry_run:

@@ -13,7 +13,7 @@ import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
 from ..capture.base import Source
-from ..errors import HoldfastError, NotLockedError, RunError, TrustError
+from ..errors import CaptureError, HoldfastError, NotLockedError, RunError, SignatureError, TrustError, WrongKeyError
 from ..format import body as body_format
 from ..format import manifest as manifest_format
 from ..format import names, pack
@@ -22,6 +22,7 @@ from ..keyring import base as keys
 from ..keyring.base import Keyring
 from ..model import instant, keep
 from ..model.content import ComponentContent, PlainFingerprint
+from ..model.entry import LeftOut, below_no_folder
 from ..model.point import (
     Body,
     ConsistencyFinding,
@@ -37,13 +38,16 @@ from ..model.snapshot import Fingerprint, PackDescription, WrappedKey
 from ..seal import age, zstd
 from ..store.base import Store
 from . import objects, points
-from .repository import Repository, sign_envelope
+from .repository import Repository, sign_envelope, verify_signature
 from .run_folder import HostSheet, OpenPoint, PointFolder, Receipt, StreamReceipt
 
 CLOCK_WARNING = dt.timedelta(minutes=5)
+_SECOND = dt.timedelta(seconds=1)
 CLOCK_REFUSAL = points.CLOCK_SKEW
 # a newest snapshot must still be nameable when a long run is sealed
 _RUN_MARGIN = dt.timedelta(days=1)
+# whoever can put could make any number of them, and each stands in a signed body
+_NOTES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +94,9 @@ def open_point(
                 item=folder.point,
                 remedy="Give expect, or run it in a play that has hosts.",
             )
+        names.refuse_colliding(expected)
         now = repository.store.clock()
+        monotonic = time.monotonic()
         offset = abs(now - wall_clock())
         if offset > CLOCK_REFUSAL:
             raise RunError(
@@ -99,16 +105,22 @@ def open_point(
                 remedy="Set the controller's clock (chrony, ntpd) and run again.",
             )
         found = points.live(repository, now=now)
-        names.refuse_colliding([*expected, *(host for host, _stream in found.streams)])
-        notes = list(found.warnings)
+        notes = list(found.warnings[:_NOTES])
+        if len(found.warnings) > _NOTES:
+            notes.append(f"and {len(found.warnings) - _NOTES} more that are not believed: verify names them")
+        # what was sealed cannot be renamed, and a host must not lose its backups for an old spelling
+        for old, new in names.colliding_hosts(dict.fromkeys([*(host for host, _stream in found.streams), *expected])):
+            notes.append(f"host {new} has snapshots under the name {old}")
+        lost = _lost(repository, found)
+        notes += [f"snapshot {entry.manifest.sha256} of {entry.host}/{entry.stream} is gone" for entry in lost[:_NOTES]]
         if offset > CLOCK_WARNING:
             notes.append(f"clocks of controller and store differ by {int(offset.total_seconds())} seconds")
         opened = OpenPoint(
             run=folder.run,
             point=folder.point,
             location=dict(location),
-            opened_at=instant.whole(now),
-            monotonic=time.monotonic(),
+            opened_at=_after(found, instant.whole(now)),
+            monotonic=monotonic,
             expected=tuple(dict.fromkeys(expected)),
             parents=found.tips,
             seen=found.seen,
@@ -120,7 +132,7 @@ def open_point(
         )
         folder.write_root(repository.link)
         folder.write_live(found.streams.values())
-        _write_sheets(folder, repository.root, keyring, opened, found)
+        _write_sheets(folder, repository.root, keyring, opened, [e for e in found.streams.values() if e not in lost])
         folder.write_open(opened)
         return opened
 
@@ -152,7 +164,7 @@ def snapshot(
         streams = declared.streams()
         for stream in streams:
             root.retention(declared.classes[stream.retention_class])
-        parts = _decide(streams, sheet, source, root, now, opened.opened_at)
+        parts = _decide(streams, sheet, source, root, now, opened.opened_at, check=opened.check)
         receipts = [
             decided
             if isinstance(decided, StreamReceipt)
@@ -161,10 +173,18 @@ def snapshot(
         ]
         receipt = Receipt(host, tuple(receipts))
     except HoldfastError as e:
-        if folder.read_sealed() is None:
+        # a host that the point does not expect cannot make it incomplete
+        if host in opened.expected and folder.read_sealed() is None:
             folder.write_receipt(Receipt(host, (), error=str(e.at(host))))
         raise
-    folder.write_receipt(receipt)
+    with folder.locked():
+        if folder.read_sealed() is not None:
+            raise RunError(
+                f"recovery point {folder.point} was sealed before this host was done",
+                host=host,
+                remedy="It counts as missing there: back it up again, in a point that waits for it.",
+            )
+        folder.write_receipt(receipt)
     return receipt
 
 
@@ -221,17 +241,42 @@ def _opened(folder: PointFolder, check: bool) -> OpenPoint:
     return opened
 
 
-def _write_sheets(folder: PointFolder, root: Root, keyring: Keyring, opened: OpenPoint, found: points.Live) -> None:
+def _lost(repository: Repository, found: points.Live) -> list[StreamEntry]:
+    """Newest snapshots whose objects are gone from a medium that cannot refuse that: they are stored anew.
+
+    A store that enforces locks is not asked: there this listing would cost and could find nothing.
+    """
+    if repository.store.enforced:
+        return []
+    sizes = {
+        listed.name: listed.size for prefix in ("packs/", "manifests/") for listed in repository.store.list(prefix)
+    }
+    return [
+        entry
+        for entry in found.streams.values()
+        if any(sizes.get(ref.name) != ref.size for ref in (entry.pack, entry.manifest))
+    ]
+
+
+def _write_sheets(
+    folder: PointFolder, root: Root, keyring: Keyring, opened: OpenPoint, known: Sequence[StreamEntry]
+) -> None:
     by_host: dict[str, dict[str, StreamEntry]] = {}
-    for entry in found.streams.values():
+    for entry in known:
         by_host.setdefault(entry.host, {})[entry.stream] = entry
-    known = {key.id: key for key in root.keys.digest}
+    digest_keys = {key.id: key for key in root.keys.digest}
     used = {f.digest_key for host in opened.expected for e in by_host.get(host, {}).values() for f in e.fingerprints}
-    wanted = [key for key_id, key in known.items() if key_id in used | {root.digest_key_id}]
+    wanted = [key for key_id, key in digest_keys.items() if key_id in used | {root.digest_key_id}]
     run_keys = {key.id: keyring.digest_key(key, repository=root.repository) for key in wanted}
     for host in opened.expected:
         host_keys = {key_id: keys.host_key(run_key, host) for key_id, run_key in run_keys.items()}
         folder.write_host(host, HostSheet(host_keys, by_host.get(host, {})))
+
+
+def _after(found: points.Live, now: dt.datetime) -> dt.datetime:
+    """*now*, or the second after the newest capture where that is no earlier: the next capture is the newer one."""
+    latest = max((entry.captured_at for entry in found.streams.values()), default=now - _SECOND)
+    return latest + _SECOND if now <= latest < now + CLOCK_WARNING else now
 
 
 def _now(opened: OpenPoint) -> dt.datetime:
@@ -247,6 +292,7 @@ class _ToStore:
     kept: RetentionClass
     reason: str
     changed: tuple[str, ...]
+    gaps: tuple[LeftOut, ...]
     contents: tuple[ComponentContent, ...]
 
 
@@ -257,32 +303,52 @@ def _decide(
     root: Root,
     now: dt.datetime,
     opened_at: dt.datetime,
+    *,
+    check: bool,
 ) -> list[StreamReceipt | _ToStore]:
     """Find out what must be stored, with its content.
 
     One trip where nothing has changed, and one where content is wanted from the start, because nothing is known or the
-    newest snapshot's lock runs short; a second one for the content of what has changed.
+    newest snapshot's lock runs short; a second one for the content of what has changed. In check mode content stays
+    where it is.
     """
     at_once = [stream for stream in streams if _wanted_at_once(stream, sheet, root, opened_at)]
-    later = [stream for stream in streams if stream not in at_once]
-    contents = _content(source, at_once)
+    later = [stream for stream in streams if check or stream not in at_once]
+    contents = {} if check else _content(source, at_once)
     prints = {name: content.fingerprint for name, content in contents.items()}
     if later:
         prints.update(source.fingerprints([c for stream in later for c in stream.components]))
     found = {stream.name: _compare(stream, sheet, prints) for stream in streams}
     due = [stream for stream in later if found[stream.name][0] != "unchanged"]
-    contents.update(_content(source, due))
+    if not check:
+        contents.update(_content(source, due))
     decided: list[StreamReceipt | _ToStore] = []
+    _require_tree(contents)
     for stream in streams:
         reason, changed = found[stream.name]
+        gaps = tuple(gap for component in stream.components for gap in prints[component.name].gaps)
         if stream in at_once or stream in due:
             spoken = "renewal" if reason == "unchanged" else reason
-            parts = tuple(contents[c.name] for c in stream.components)
-            decided.append(_ToStore(stream, root.classes[stream.retention_class], spoken, changed, parts))
+            parts = () if check else tuple(contents[c.name] for c in stream.components)
+            decided.append(_ToStore(stream, root.classes[stream.retention_class], spoken, changed, gaps, parts))
         else:
             proven = dataclasses.replace(sheet.streams[stream.name], state=StreamState.UNCHANGED, verified_at=now)
-            decided.append(StreamReceipt(stream.name, reason, (), 0, proven))
+            decided.append(StreamReceipt(stream.name, reason, (), 0, proven, gaps))
     return decided
+
+
+def _require_tree(contents: Mapping[str, ComponentContent]) -> None:
+    """Refuse components that together are no tree: no restore could write both."""
+    entries = {entry.path: entry for content in contents.values() for entry in content.entries}
+    owner = {entry.path: name for name, content in contents.items() for entry in content.entries}
+    misplaced = below_no_folder(entries)
+    if misplaced is not None:
+        path, above = misplaced
+        raise CaptureError(
+            f"component {owner[path]} holds a path below {above!r}, which component {owner[above]} holds as no folder",
+            item=repr(path),
+            remedy="Declare the path that the link leads to, or exclude the link.",
+        )
 
 
 def _wanted_at_once(stream: Stream, sheet: HostSheet, root: Root, opened_at: dt.datetime) -> bool:
@@ -347,7 +413,7 @@ def _store_stream(
     key_id = root.digest_key_id
     fingerprints = tuple(key_fingerprint(c.fingerprint, key_id, sheet.digest_keys) for c in part.contents)
     if check:
-        return StreamReceipt(part.stream.name, part.reason, part.changed, 0, None)
+        return StreamReceipt(part.stream.name, part.reason, part.changed, 0, None, part.gaps)
     known = sheet.streams.get(part.stream.name)
     if known is not None:
         # newest is told by this moment: two snapshots of a stream never share a second
@@ -392,7 +458,7 @@ def _store_stream(
         marks=tuple(f"{c.component.name}: {mark}" for c in part.contents for mark in c.marks),
     )
     size = len(sealed) + len(manifest)
-    return StreamReceipt(part.stream.name, part.reason, part.changed, size, entry)
+    return StreamReceipt(part.stream.name, part.reason, part.changed, size, entry, part.gaps)
 
 
 def seal_pack(
@@ -440,19 +506,19 @@ def _put_point(
     missing: tuple[str, ...],
 ) -> Sealed:
     given = [part.entry for receipt in receipts.values() for part in receipt.streams if part.entry is not None]
-    if not given:
-        reasons = "; ".join(f"{host}: {receipt.error}" for host, receipt in receipts.items() if receipt.error)
-        raise RunError(
-            f"recovery point {opened.point} would hold nothing: no host gave its streams",
-            item=opened.point,
-            remedy=f"Correct what failed ({reasons or 'no host was asked'}) and run again.",
-        )
-    sealed_at = max(_now(opened), *(entry.captured_at for entry in given))
+    sealed_at = max([_now(opened), *(entry.captured_at for entry in given)])
     root = repository.root
     short = _short_locks(given, root, sealed_at)
     failed = {host: receipt.error for host, receipt in receipts.items() if receipt.error}
     failed.update(short)
     entries = sorted((entry for entry in given if entry.host not in short), key=lambda entry: entry.key)
+    if not entries:
+        reasons = "; ".join(f"{host}: {reason}" for host, reason in failed.items())
+        raise RunError(
+            f"recovery point {opened.point} would hold nothing: no host gave its streams",
+            item=opened.point,
+            remedy=f"Correct what failed ({reasons or 'no host was asked'}) and run again.",
+        )
     draft = Body(
         repository=root.repository,
         root=root.id,
@@ -499,8 +565,20 @@ def _put_point(
     )
     envelope = sign_envelope(keyring, statement_format.PAYLOAD_TYPE, statement_format.payload(statement), use="point")
     name = names.for_point(names.Kind.POINT, sealed_at, opened.run, envelope)
+    _require_believable(root, name, envelope, sealed_at)
     objects.put(repository.store, name, envelope, lock_until=lock_until)
     return dataclasses.replace(summary, id=names.parse(name).sha256)
+
+
+def _require_believable(root: Root, name: str, envelope: bytes, sealed_at: dt.datetime) -> None:
+    try:
+        verify_signature(root, statement_format.read(envelope, what=name)[1], use="point", at=sealed_at, what=name)
+    except SignatureError as e:
+        raise WrongKeyError(
+            "the keyring's signing key is none that the root lets sign now",
+            item=name,
+            remedy="Use the seal half that was made for this repository, and compare the clocks; nothing was sealed.",
+        ) from e
 
 
 def _body_bytes(folder: PointFolder, draft: Body, opened: OpenPoint) -> bytes:

@@ -30,27 +30,31 @@ def put(store: Store, name: str, data: bytes, *, lock_until: dt.datetime) -> Obj
     return ObjectRef(name, stored.version, len(data), stored.lock_until)
 
 
-def read(store: Store, name: str, *, version: str | None = None) -> bytes:
+def read(store: Store, name: str, *, version: str | None = None, limit: int | None = None) -> bytes:
     """Return the bytes of *name* that have the digest it ends in, whichever version holds them.
 
+    Oldest first: who can put may add versions, and cannot have put before the one that the name was made of.
+
     :param version: tried first; a wrong or missing version beside a right one changes nothing.
+    :param limit: bytes; a version that is larger is not read.
     :raises ObjectMissingError: no version at all.
     :raises IntegrityError: versions, and none with that digest.
     """
     sha256 = names.parse(name).sha256
-    tried: set[str] = set()
     wrong: IntegrityError | None = None
     if version is not None:
-        tried.add(version)
         try:
             return _believed(store, name, version, sha256)
         except IntegrityError as e:
             wrong = e
         except ObjectMissingError:
             pass
-    newest_first = [v for v in store.list(name) if v.name == name and not v.marker and v.version not in tried][::-1]
-    for listed in newest_first:
+    for listed in store.list(name):
+        if listed.name != name or listed.marker or listed.version == version:
+            continue
         try:
+            if limit is not None and listed.size > limit:
+                raise IntegrityError(f"is larger than {limit} bytes, which no such object is", item=name)
             return _believed(store, name, listed.version, sha256)
         except IntegrityError as e:
             wrong = e

@@ -18,8 +18,10 @@ from ..model.point import Body, Statement, StreamEntry
 from . import objects
 from .repository import Repository, verify_signature
 
-# as far as honest clocks differ (see backup.CLOCK_REFUSAL)
+# as far as honest clocks may differ: with more a run is refused
 CLOCK_SKEW = dt.timedelta(minutes=15)
+# a statement of 64 KiB in base64, its signature and some air
+ENVELOPE_LIMIT = 128 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +52,10 @@ class Live:
 
 
 def point_names(repository: Repository) -> list[str]:
-    """Names of all points, newest name first. A name is no proof of anything."""
+    """Names of all points, newest name first. A name is no proof of anything; what is too large is no point."""
     found = set()
     for listed in repository.store.list("points/"):
-        if not listed.marker:
+        if not listed.marker and listed.size <= ENVELOPE_LIMIT:
             try:
                 names.parse(listed.name)
             except FormatError:
@@ -68,7 +70,7 @@ def read_statement(repository: Repository, name: str) -> Statement:
     :raises SignatureError: signed by nobody the root knows, or under another root.
     :raises FormatError, StoreError: not readable.
     """
-    statement, envelope = statement_format.read(objects.read(repository.store, name), what=name)
+    statement, envelope = statement_format.read(objects.read(repository.store, name, limit=ENVELOPE_LIMIT), what=name)
     _same_time(name, statement.sealed_at, statement.run)
     _same_time(statement.body_name, statement.sealed_at, statement.run)
     if statement.root != repository.root.id or statement.repository != repository.name:
@@ -92,6 +94,10 @@ def read_point(repository: Repository, name: str) -> Point:
         body.complete,
     ):
         raise FormatError("says something else than its body", item=name)
+    if body.complete is not (not body.failed and not body.missing):
+        raise FormatError("says that it is complete, or is not, against its own list of hosts", item=name)
+    for entry in body.streams:
+        _same_snapshot_name(entry, name)
     # a full body also names what controllers saw whose store told another time
     if any(max(entry.captured_at, entry.verified_at) > body.sealed_at + CLOCK_SKEW for entry in body.streams):
         raise FormatError("names what was captured after it was sealed", item=name)
@@ -102,6 +108,14 @@ def _same_time(name: str, sealed_at: dt.datetime, run: str) -> None:
     parts = names.parse(name)
     if (parts.at, parts.run) != (sealed_at, run):
         raise FormatError("is named after another time or run than it says", item=name)
+
+
+def _same_snapshot_name(entry: StreamEntry, what: str) -> None:
+    told = (names.escape_host(entry.host), entry.stream, entry.retention_class, entry.captured_at)
+    for ref in (entry.pack, entry.manifest):
+        parts = names.parse(ref.name)
+        if (parts.host, parts.stream, parts.retention_class, parts.at) != told:
+            raise FormatError(f"names {ref.name} for another snapshot than its name says", item=what)
 
 
 def live(repository: Repository, *, until: dt.datetime | None = None, now: dt.datetime | None = None) -> Live:

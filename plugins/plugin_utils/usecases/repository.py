@@ -23,7 +23,9 @@ from ..model.root import Root
 from ..store.base import Store
 from . import objects
 
-KEY_YEARS = 10
+# this year and ten ahead
+KEY_YEARS = 11
+_LINK_LIMIT = 4 * 1024 * 1024
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _PIN = re.compile(r"[0-9a-f]{64}")
 
@@ -82,7 +84,7 @@ def create(
         return Created(existing, made=False)
     if pin is not None:
         raise TrustError(
-            f"{store.location} holds no root, and the inventory pins one",
+            f"{store.location} does not hold the root that the inventory pins",
             item=pin,
             remedy="Check the URL; for a new repository remove holdfast_repository_id.",
         )
@@ -90,7 +92,7 @@ def create(
         return Created(None, made=True)
     store.probe()
     now = store.clock()
-    keys = keyring.create(repository=name, classes=sorted(classes), first_year=now.year, years=KEY_YEARS + 1, now=now)
+    keys = keyring.create(repository=name, classes=sorted(classes), first_year=now.year, years=KEY_YEARS, now=now)
     return Created(_put_first_root(store, keyring, name, classes, keys, now), made=True)
 
 
@@ -161,7 +163,7 @@ def _put_first_root(
 ) -> Root:
     draft = Root(id="", repository=name, link=1, previous=None, created=now, classes=dict(classes), keys=keys)
     data = sign_envelope(keyring, root_format.PAYLOAD_TYPE, root_format.payload(draft), use="point")
-    lock_until = now + dt.timedelta(days=366 * (KEY_YEARS + 1) + draft.longest_days)
+    lock_until = now + dt.timedelta(days=366 * KEY_YEARS + draft.longest_days)
     ref = objects.put(store, names.for_root(1, data), data, lock_until=lock_until)
     root, envelope = root_format.read(objects.read(store, ref.name), what=ref.name)
     verify_signature(root, envelope, use="point", at=root.created, what=ref.name)
@@ -170,8 +172,6 @@ def _put_first_root(
 
 def _first_root(store: Store, pin: str | None) -> Root | None:
     roots = [root for root, _link in _roots(store, pin)]
-    if pin is not None:
-        return open_repository(store, pin=pin).root if roots else None
     if len(roots) > 1:
         raise TrustError(
             f"{store.location} holds {len(roots)} first root links",
@@ -185,11 +185,14 @@ def _roots(store: Store, pin: str | None) -> Iterator[tuple[Root, bytes]]:
     refused = None
     found = False
     # first links alone: a root of this version names no people, so it has no valid successor (format.md section 3)
-    for name in sorted({listed.name for listed in store.list("root/1-") if not listed.marker}):
+    prefix = "root/1-" if pin is None else f"root/1-{pin}.json"
+    for name in sorted({listed.name for listed in store.list(prefix) if not listed.marker}):
         try:
-            link = objects.read(store, name)
+            link = objects.read(store, name, limit=_LINK_LIMIT)
             root, envelope = root_format.read(link, what=name)
             verify_signature(root, envelope, use="point", at=root.created, what=name)
+            if any(key.id != sign.key_id(key.public) for key in root.keys.sign):
+                raise SignatureError("names a signing key by another id than its own", item=name)
         except FormatError as e:
             refused = e if pin is None or name == f"root/1-{pin}.json" else refused
             continue

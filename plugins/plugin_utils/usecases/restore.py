@@ -14,7 +14,7 @@ import time
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..capture.host import Host
+from ..capture.host import Host, Survey
 from ..errors import (
     FormatError,
     HoldfastError,
@@ -23,6 +23,8 @@ from ..errors import (
     NotFoundError,
     ObjectMissingError,
     PolicyError,
+    RestoreError,
+    UnreadableError,
     WrongKeyError,
 )
 from ..format import manifest as manifest_format
@@ -31,7 +33,7 @@ from ..format import record as record_format
 from ..keyring.base import Keyring
 from ..model import instant, keep
 from ..model.component import Component
-from ..model.entry import Entry, EntryKind
+from ..model.entry import Entry, EntryKind, below_no_folder
 from ..model.keys import ClassYearKey
 from ..model.point import StreamEntry
 from ..model.record import Record
@@ -68,7 +70,11 @@ class Selection:
             )
         for digest in (self.point, self.snapshot):
             if digest is not None and not _PREFIX.fullmatch(digest):
-                raise PolicyError(f"{digest!r} is not a digest or its first 12 digits or more", item=digest)
+                raise PolicyError(
+                    f"{digest!r} is not a digest or its first 12 digits or more",
+                    item="recovery_point or snapshot",
+                    remedy="Copy it from a run's table or from verify.",
+                )
 
     @property
     def spoken(self) -> str:
@@ -192,8 +198,8 @@ def read_manifest(repository: Repository, entry: StreamEntry) -> Manifest:
     """Read a snapshot's manifest; raises IntegrityError where it describes another snapshot than the point does."""
     name = entry.manifest.name
     manifest = manifest_format.read(objects.read(repository.store, name, version=entry.manifest.version), what=name)
-    if manifest.repository != repository.name:
-        raise IntegrityError("belongs to another repository", host=entry.host, item=name)
+    if (manifest.repository, manifest.root) != (repository.name, repository.root.id):
+        raise IntegrityError("belongs to another repository or root", host=entry.host, item=name)
     check_manifest(manifest, entry)
     return manifest
 
@@ -291,7 +297,7 @@ def restore(
     wanted, contents = _merge(opened)
     components = _components(opened)
     with _timed(seconds, "survey"):
-        survey = target.survey(components)
+        survey = _survey(target, components)
         before = compare(wanted, survey.entries, owners=survey.privileged)
     extra = tuple(sorted(_present(survey.entries).keys() - wanted.keys()))
     warnings: tuple[str, ...] = ()
@@ -302,7 +308,7 @@ def restore(
             warnings = target.apply(to_write, contents, owners=survey.privileged, check=check).warnings
     if not check:
         with _timed(seconds, "compare"):
-            left = compare(wanted, target.survey(components).entries, owners=survey.privileged)
+            left = compare(wanted, _survey(target, components).entries, owners=survey.privileged)
         detail = {
             "target_host": target_host,
             "under": under,
@@ -335,6 +341,15 @@ def restore(
         warnings=warnings,
         seconds=seconds,
     )
+
+
+def _survey(target: Host, components: Sequence[Component]) -> Survey:
+    try:
+        return target.survey(components)
+    except UnreadableError as e:
+        raise RestoreError(
+            "what is to be compared cannot be read there", item=e.item, remedy="Run the restore with become."
+        ) from e
 
 
 def compare(
@@ -401,23 +416,36 @@ def _point_by_digest(repository: Repository, digest: str, host: str) -> points.P
         raise refused
     if len(found) != 1:
         raise NotFoundError(
-            f"{len(found)} recovery points have that digest",
+            f"{len(found)} recovery points have that digest" if found else "no recovery point has that digest",
             host=host,
             item=digest,
-            remedy="Give all 64 digits of one.",
+            remedy="Give all 64 digits of one." if found else "Look at the recovery points that verify lists.",
         )
-    (point,) = found.values()
-    return point
+    return next(iter(found.values()))
 
 
 def _merge(opened: Sequence[Opened]) -> tuple[dict[str, Entry], dict[str, bytes]]:
-    """One entry a path, parents first; where components overlap the later capture holds."""
+    """One entry a path, parents first; where components overlap the later capture says what is there."""
     wanted: dict[str, Entry] = {}
     contents: dict[str, bytes] = {}
+    owner: dict[str, str] = {}
     for part in sorted(opened, key=lambda part: part.chosen.entry.age_order):
-        for component in part.parts:
-            wanted.update({entry.path: entry for entry in component.entries})
-            contents.update(component.contents)
+        told = {captured.component.name: captured for captured in part.manifest.components}
+        for packed in part.parts:
+            captured = told[packed.name]
+            for path in [path for path in wanted if captured.speaks_for(path)]:
+                del wanted[path]
+            wanted.update({entry.path: entry for entry in packed.entries})
+            owner.update({entry.path: packed.name for entry in packed.entries})
+            contents.update(packed.contents)
+    misplaced = below_no_folder(wanted)
+    if misplaced is not None:
+        path, above = misplaced
+        raise RestoreError(
+            f"component {owner[path]} holds a path below {above!r}, which component {owner[above]} holds as no folder",
+            item=repr(path),
+            remedy="Restore them one after the other, by components.",
+        )
     return dict(sorted(wanted.items(), key=lambda item: item[0].split("/"))), contents
 
 
@@ -474,7 +502,7 @@ def _record(
         name = names.for_record("restore", now, data)
         objects.put(repository.store, name, data, lock_until=keep.record_lock(now, root.longest_days))
     except HoldfastError as e:
-        return None, (f"the restore is proven, and its record was not kept: {e}",)
+        return None, (f"the record of this restore was not kept: {e}",)
     return name, ()
 
 

@@ -24,9 +24,11 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import tempfile
+import time
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -37,12 +39,14 @@ from ..format import names
 from ..format import root as root_format
 from ..format.canonical import Fields
 from ..model import instant
+from ..model.entry import LeftOut
 from ..model.point import StreamEntry
 from ..model.root import Root
 
 POINT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 _SINGLE = "only-"
+_WEEK_SECONDS = 7 * 24 * 3600
 _AGAIN = "Run the play again from its start."
 
 
@@ -83,7 +87,7 @@ class StreamReceipt:
     """What was done for a stream. ``entry`` is None where check mode stored nothing.
 
     ``reason`` is ``unchanged``, ``first``, ``drift``, ``policy`` or ``renewal``; ``changed`` names the components that
-    differ.
+    differ; ``gaps`` what is left out although no policy excludes it.
     """
 
     stream: str
@@ -91,6 +95,7 @@ class StreamReceipt:
     changed: tuple[str, ...]
     stored_bytes: int
     entry: StreamEntry | None
+    gaps: tuple[LeftOut, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,8 +178,12 @@ class PointFolder:
         self._write("live.json", [body_format.write_stream(entry) for entry in streams])
 
     def read_live(self) -> list[StreamEntry]:
-        """Read :meth:`write_live` back."""
-        return [self._stream(value) for value in self._read("live.json") or []]
+        """Read :meth:`write_live` back; raises RunError where they are gone."""
+        found = self._read("live.json")
+        # an empty repository leaves an empty list: without the file a full body would hide every other host
+        if found is None:
+            raise RunError("the live streams of this run are gone", item=str(self.path), remedy=_AGAIN)
+        return [self._stream(value) for value in found]
 
     def write_host(self, host: str, sheet: HostSheet) -> None:
         """Keep what the worker of *host* needs."""
@@ -214,6 +223,7 @@ class PointFolder:
                     "changed": list(part.changed),
                     "stored_bytes": part.stored_bytes,
                     "entry": None if part.entry is None else body_format.write_stream(part.entry),
+                    "gaps": [list(gap) for gap in part.gaps],
                 }
                 for part in receipt.streams
             ],
@@ -233,6 +243,7 @@ class PointFolder:
                         changed=tuple(part["changed"]),
                         stored_bytes=part["stored_bytes"],
                         entry=None if part["entry"] is None else self._stream(part["entry"]),
+                        gaps=tuple(LeftOut(*gap) for gap in part["gaps"]),
                     )
                     for part in document["streams"]
                 )
@@ -282,15 +293,7 @@ class PointFolder:
         path = self.path / name
         with _explained(path):
             _make_folder(path.parent)
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-            try:
-                with os.fdopen(descriptor, "wb") as stream:
-                    stream.write(data)
-                os.rename(temporary, path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-                raise
+            _write_whole(path, data)
 
     def _read(self, name: str) -> t.Any:
         path = self.path / name
@@ -357,18 +360,45 @@ def claim(state_dir: Path, run: str, pid: int) -> None:
                 item=str(state_dir / "runs"),
                 remedy="Give it to this user with mode 0700, or set HOLDFAST_STATE_DIR to another folder.",
             )
-        (folder / "pid").touch(mode=0o600)
-        (folder / "pid").write_text(str(pid))
+        if not (folder / "controller.json").exists():
+            _write_whole(folder / "controller.json", json.dumps({"pid": pid, "where": _where()}).encode())
+
+
+def _where() -> str:
+    """Names the process table that a pid belongs to: two containers may share a state folder."""
+    try:
+        return f"{platform.node()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return platform.node()
 
 
 def _alive(run: Path) -> bool:
+    """Whether the process that controls a run may still live; one that cannot be asked does for a week."""
+    claim_file = run / "controller.json"
     try:
-        os.kill(int((run / "pid").read_text()), 0)
-    except PermissionError:
-        return True
-    except (OSError, ValueError):
+        claimed = json.loads(claim_file.read_bytes())
+        if claimed["where"] == _where():
+            os.kill(int(claimed["pid"]), 0)
+            return True
+    except ProcessLookupError:
         return False
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    with contextlib.suppress(OSError):
+        return time.time() - run.stat().st_mtime < _WEEK_SECONDS
     return True
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def _make_folder(path: Path) -> None:

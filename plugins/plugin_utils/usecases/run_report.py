@@ -17,10 +17,12 @@ from .run_folder import OpenPoint, PointFolder, Receipt, open_points
 _NEXT_UNSEALED = (
     "seal it: holdfast.config.recovery_point state=sealed, in the same run; until then nothing of it counts"
 )
+_NEXT_NOTHING = "nothing was captured: correct what failed and run again"
 _NEXT_INCOMPLETE = "correct the hosts named and back them up again; what was captured is safe"
 _NEXT_RESTORE = (
-    "restore: ansible-playbook holdfast.config.restore -e restore_recovery_point={id} -e restore_under=/path"
+    "restore: ansible-playbook holdfast.config.restore{limit} -e restore_recovery_point={id} -e restore_under=/path"
 )
+_NAMED = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +35,13 @@ class HostLine:
     stored_bytes: int
     error: str | None
     missing: bool
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def spoken_gaps(self) -> str:
+        """What is left out although no policy excludes it, in one line."""
+        more = len(self.gaps) - _NAMED
+        return ", ".join(self.gaps[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +64,19 @@ class PointReport:
         if self.check:
             return "nothing was stored (check mode)"
         if not self.sealed:
-            return _NEXT_UNSEALED
-        return _NEXT_RESTORE.format(id=self.id) if self.complete else _NEXT_INCOMPLETE
+            captured = any(not line.error and not line.missing for line in self.hosts)
+            return _NEXT_UNSEALED if captured else _NEXT_NOTHING
+        if not self.complete:
+            return _NEXT_INCOMPLETE
+        # a restore of the whole fleet is never what a table should suggest
+        limit = f" --limit {self.hosts[0].host}" if len(self.hosts) > 1 else ""
+        return _NEXT_RESTORE.format(id=self.id, limit=limit)
 
 
 def gather(state_dir: Path, run: str) -> list[PointReport]:
     """Read what the points of a run hold so far."""
-    return [_read(folder) for folder in open_points(state_dir, run)]
+    folders = sorted(open_points(state_dir, run), key=lambda folder: folder.read_open().monotonic)
+    return [_read(folder) for folder in folders]
 
 
 def rescue(state_dir: Path, run: str, reseal: Callable[[PointFolder, OpenPoint], object]) -> list[str]:
@@ -94,6 +109,7 @@ def render(report: PointReport) -> str:
         ("next", report.next_step),
     ]
     errors = [f"  {line.host}: {line.error}" for line in report.hosts if line.error]
+    errors += [f"  {line.host}: left out {line.spoken_gaps}" for line in report.hosts if line.gaps]
     return "\n".join([*lines, *errors, *(f"{label:<15} {text}" for label, text in facts)])
 
 
@@ -140,7 +156,9 @@ def _line(host: str, receipt: Receipt | None, failed: str | None) -> HostLine:
         return HostLine(host, 0, 0, 0, None, missing=True)
     unchanged = sum(part.reason == "unchanged" for part in receipt.streams)
     stored = sum(part.stored_bytes for part in receipt.streams)
-    return HostLine(host, unchanged, len(receipt.streams) - unchanged, stored, receipt.error or failed, missing=False)
+    changed = len(receipt.streams) - unchanged
+    gaps = tuple(f"{gap.path!r} ({gap.reason})" for part in receipt.streams for gap in part.gaps)
+    return HostLine(host, unchanged, changed, stored, receipt.error or failed, missing=False, gaps=gaps)
 
 
 def _cells(line: HostLine) -> tuple[str, ...]:

@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
-import enum
 import hashlib
 from collections.abc import Iterator
 
 from ..capture import wire
 from ..errors import (
+    CorruptError,
     FormatError,
     HoldfastError,
     KeyMissingError,
@@ -28,81 +27,17 @@ from ..format.pack import Pack
 from ..keyring import base as keys
 from ..keyring.base import Keyring
 from ..model import instant
-from ..model.point import ObjectRef, StreamEntry
+from ..model.point import ObjectRef, StreamEntry, StreamState
 from ..model.snapshot import Manifest
+from ..model.verification import Finding, Level, PointSummary, Report, Severity
 from ..store.base import Listed
 from . import objects, points, restore
 from .repository import Repository, verify_signature
 
 _SNAPSHOT_FIELDS = ("host", "host_id", "stream", "retention_class", "captured_at", "fingerprints")
-
-
-class Level(enum.IntEnum):
-    """How deep to look; each level holds those before it.
-
-    ``names``: every object is one of the format, and locked as long as its class says. ``signatures``: every point is
-    signed, its body and manifests are the bytes it names, its parents are there, what it names exists with the lock it
-    says. ``content``: every pack's bytes have the digest in their name. ``keys``: every pack opens with this keyring
-    and holds what its manifest says.
-    """
-
-    NAMES = 1
-    SIGNATURES = 2
-    CONTENT = 3
-    KEYS = 4
-
-
-class Severity(enum.Enum):
-    """An ``error`` breaks a promise.
-
-    A ``warning`` wants somebody's eyes; a ``note`` is expected after an interrupted run.
-    """
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """One thing that verify found, and what to do about it."""
-
-    severity: Severity
-    item: str
-    problem: str
-    remedy: str
-
-
-@dataclasses.dataclass(frozen=True)
-class PointSummary:
-    """A recovery point that is believed."""
-
-    id: str
-    point: str
-    sealed_at: dt.datetime
-    complete: bool
-    streams: int
-    change: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """What was verified. Counts are of what the level looked at."""
-
-    level: Level
-    points: tuple[PointSummary, ...]
-    snapshots: int
-    packs_opened: int
-    records: int
-    objects: int
-    stored_bytes: int
-    unsealed: int
-    findings: tuple[Finding, ...]
-
-    @property
-    def sound(self) -> bool:
-        """Whether no promise is broken."""
-        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+# states in which a run proves that the lock is long enough
+_LOCKED_ANEW = (StreamState.STORED, StreamState.UNCHANGED, StreamState.CARRIED)
+_NAMED = 10
 
 
 def verify(repository: Repository, *, level: Level, keyring: Keyring | None = None) -> Report:
@@ -125,6 +60,7 @@ class _Verification:
         self._level = level
         self._keyring = keyring
         self._findings: list[Finding] = []
+        self._keyless: list[KeyMissingError] = []
         self._listed: dict[str, list[Listed]] = {}
         self._host_keys: dict[tuple[str, str], bytes | None] = {}
         self._now = objects.now(self._store)
@@ -136,9 +72,15 @@ class _Verification:
         entries: dict[str, list[StreamEntry]] = {}
         records = opened = 0
         if self._level >= Level.SIGNATURES:
+            newest: dict[str, dict[tuple[str, str], tuple[dt.datetime, str]]] = {}
+            covers: dict[str, tuple[str, tuple[str, ...]]] = {}
             for point in self._points(parsed):
                 summaries.append(_summary(point))
                 self._references(point, entries)
+                newest[point.id] = {entry.key: entry.age_order[:2] for entry in point.body.streams}
+                if point.body.full:
+                    covers[point.id] = (point.name, point.body.covers)
+            self._covers(newest, covers)
             records = sum(self._record(name) for name, parts in parsed.items() if parts.kind is Kind.RECORD)
         if self._level >= Level.CONTENT:
             for name in parsed:
@@ -147,6 +89,8 @@ class _Verification:
             manifest = self._manifest(name, told)
             if manifest is not None and self._level >= Level.KEYS:
                 opened += self._opens(manifest, told[0])
+        if self._keyless and not opened:
+            raise self._keyless[0]
         return Report(
             level=self._level,
             points=tuple(sorted(summaries, key=lambda summary: (summary.sealed_at, summary.id))),
@@ -167,8 +111,11 @@ class _Verification:
                 "this medium does not itself refuse deletion: locks here bind this collection alone",
                 "Replicate to a store with object lock.",
             )
-        for listed in self._store.list():
-            self._listed.setdefault(listed.name, []).append(listed)
+        try:
+            for listed in self._store.list():
+                self._listed.setdefault(listed.name, []).append(listed)
+        except CorruptError as e:
+            self._error(e.item or self._store.location, e, "what the store lists after it was not looked at")
         parsed = {}
         for name, versions in self._listed.items():
             try:
@@ -250,15 +197,49 @@ class _Verification:
                 "A copied repository looks so. If this one was not copied, somebody signed a wrong time.",
             )
 
+    def _covers(
+        self,
+        newest: dict[str, dict[tuple[str, str], tuple[dt.datetime, str]]],
+        covers: dict[str, tuple[str, tuple[str, ...]]],
+    ) -> None:
+        """A full point speaks for those it covers: it must hold each of their streams, as new or newer."""
+        for point_id, (name, covered) in covers.items():
+            held = newest[point_id]
+            lost = {
+                key
+                for other in covered
+                for key, order in newest.get(other, {}).items()
+                if key not in held or held[key] < order
+            }
+            if lost:
+                hidden = ", ".join(f"{host}/{stream}" for host, stream in sorted(lost)[:_NAMED])
+                self._find(
+                    Severity.ERROR,
+                    name,
+                    f"covers recovery points whose snapshots it does not hold: {len(lost)} streams, {hidden}",
+                    "Restore these by the id of an older recovery point, and find out who signed this one.",
+                )
+
     def _references(self, point: points.Point, entries: dict[str, list[StreamEntry]]) -> None:
         for entry in point.body.streams:
             told = entries.setdefault(entry.manifest.name, [])
             if not any(_same_snapshot(entry, other) for other in told):
                 told.append(entry)
+            if entry.state in _LOCKED_ANEW and entry.lock_until < point.statement.sealed_at + self._kept(entry):
+                self._find(
+                    Severity.ERROR,
+                    entry.manifest.name,
+                    f"was locked for less than its class when recovery point {point.id} named it",
+                    "Back this host up again, and find out who signed this recovery point.",
+                )
             for ref in (entry.pack, entry.manifest):
                 # after its lock an object may have expired
                 if self._now < ref.lock_until:
                     self._reference(point, entry, ref)
+
+    def _kept(self, entry: StreamEntry) -> dt.timedelta:
+        kept = self._root.classes.get(entry.retention_class)
+        return dt.timedelta(days=kept.days if kept else self._root.longest_days)
 
     def _reference(self, point: points.Point, entry: StreamEntry, ref: ObjectRef) -> None:
         versions = [v for v in self._listed.get(ref.name, []) if not v.marker]
@@ -326,8 +307,15 @@ class _Verification:
             sealed = objects.read(self._store, entry.pack.name, version=entry.pack.version)
             secret = restore.unwrap(self._root, self._keyring, manifest)
             self._compare(manifest, restore.open_pack(sealed, secret, manifest))
-        except KeyMissingError:
-            raise
+        except KeyMissingError as e:
+            self._keyless.append(e)
+            self._find(
+                Severity.WARNING,
+                entry.pack.name,
+                f"was not opened: {e.message}",
+                "Verify it where that key is.",
+            )
+            return 0
         except HoldfastError as e:
             self._error(entry.pack.name, e, f"snapshot {entry.host}/{entry.stream} cannot be restored from here")
             return 0
@@ -376,8 +364,13 @@ class _Verification:
         try:
             record, envelope = record_format.read(objects.read(self._store, name), what=name)
             signer = verify_signature(self._root, envelope, use="record", at=record.at, what=name)
+            parts = names.parse(name)
             if signer != record.by:
                 raise SignatureError("is signed by another key than it says", item=name)
+            if (parts.record, parts.at) != (record.kind, record.at):
+                raise FormatError("is named after another kind or time than it says", item=name)
+            if (record.repository, record.root) != (self._root.repository, self._root.id):
+                raise FormatError("belongs to another repository or root", item=name)
         except (FormatError, ObjectMissingError) as e:
             self._error(name, e, "counts as not there")
             return 0

@@ -66,7 +66,7 @@ def test_apply_then_capture_gives_the_same_fingerprint(apply: Apply, root: Path,
     assert found.fingerprint == wanted.fingerprint
     assert found.listing == wanted.listing  # this compares mtimes too
     assert stat.S_IMODE(target.stat().st_mode) == 0o700
-    assert stat.S_IMODE((target / "etc").stat().st_mode) == 0o755
+    assert stat.S_IMODE((target / "etc").stat().st_mode) == 0o700
 
 
 def test_a_second_apply_writes_nothing(apply: Apply, root: Path, target: Path) -> None:
@@ -202,7 +202,7 @@ def test_the_mask_of_the_process_does_not_matter(target: Path) -> None:
         _apply.answer(request(target, file_entry("/made/a", b"1", mode=0o666)), b"1")
     finally:
         os.umask(before)
-    assert [stat.S_IMODE((target / p).stat().st_mode) for p in ("made", "made/a")] == [0o755, 0o666]
+    assert [stat.S_IMODE((target / p).stat().st_mode) for p in ("made", "made/a")] == [0o700, 0o666]
 
 
 class Owners:

@@ -12,7 +12,7 @@ import hashlib
 from ansible_collections.holdfast.config.plugins.plugin_utils.format import manifest
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import Component, Exclude
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.content import ComponentContent, PlainFingerprint
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.entry import Entry, EntryKind, LeftOut
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.entry import Entry, EntryKind
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import (
     ClassYearKey,
     DigestKey,
@@ -95,7 +95,6 @@ PART = ComponentContent(
         Entry("/etc/ssh/same", EntryKind.HARDLINK, 0o600, 0, 0, "root", "root", 3, target="/etc/ssh/config"),
     ),
     contents=CONTENTS,
-    left_out=(LeftOut("/etc/ssh/\udcff.bak", "transient"), LeftOut("/etc/ssh/gone", "absent")),
     left_out_bytes=7,
     marks=("changed while read: /etc/ssh/config",),
 )

@@ -131,12 +131,17 @@ def component_contents(draw: st.DrawFn) -> ComponentContent:
             contents[path] = draw(st.binary(max_size=40))
             files.append(path)
             add(path, EntryKind.FILE, size=len(contents[path]), sha256=_sha256(contents[path]))
-    fingerprint = PlainFingerprint(draw(components), draw(digests), size=draw(sizes), entries=len(found))
+    fingerprint = PlainFingerprint(
+        draw(components),
+        draw(digests),
+        size=draw(sizes),
+        entries=len(found),
+        left_out=tuple(draw(st.lists(st.builds(LeftOut, raw_paths, words), max_size=2))),
+    )
     return ComponentContent(
         fingerprint=fingerprint,
         entries=tuple(found.values()),
         contents=contents,
-        left_out=tuple(draw(st.lists(st.builds(LeftOut, raw_paths, words), max_size=2))),
         left_out_bytes=draw(sizes),
         marks=tuple(draw(st.lists(words, max_size=2))),
     )

@@ -141,7 +141,7 @@ def test_another_format_version_is_unknown(version: t.Any) -> None:
 
 
 def test_an_unknown_critical_field_is_unknown() -> None:
-    with pytest.raises(UnknownVersionError, match="b must be understood"):
+    with pytest.raises(UnknownVersionError, match="1 fields that must be understood"):
         canonical.expect(document(critical=["a", "b"]), "body", what=WHAT, known=["a"])
 
 
@@ -153,7 +153,7 @@ def test_a_critical_list_is_a_list_of_names(critical: t.Any) -> None:
 
 @pytest.mark.parametrize("kind", ["record", None, 1, ["body"]])
 def test_another_kind_is_refused(kind: t.Any) -> None:
-    with pytest.raises(FormatError, match="not body"):
+    with pytest.raises(FormatError, match="another kind than body"):
         canonical.expect(document(kind=kind), "body", what=WHAT)
 
 

@@ -25,13 +25,18 @@ def test_an_entry_does_not_differ_from_itself() -> None:
         ({"target": "x"}, ["target"]),
         ({"mode": 0o600}, ["mode"]),
         ({"xattrs": {}}, ["extended attributes"]),
-        ({"uid": 0}, ["owner"]),
-        ({"user": "root"}, ["owner"]),
+        ({"uid": 0}, []),
+        ({"user": "root"}, []),
         ({"uid": 0, "user": "root"}, ["owner"]),
-        ({"gid": 0}, ["group"]),
-        ({"group": "root"}, ["group"]),
+        ({"uid": 0, "user": ""}, ["owner"]),
+        ({"gid": 0}, []),
+        ({"group": "root"}, []),
+        ({"gid": 0, "group": "root"}, ["group"]),
         ({"mtime_ns": 6}, []),
-        ({"mode": 0, "sha256": "", "uid": 9, "gid": 9}, ["content", "mode", "owner", "group"]),
+        (
+            {"mode": 0, "sha256": "", "uid": 9, "user": "x", "gid": 9, "group": "x"},
+            ["content", "mode", "owner", "group"],
+        ),
     ],
 )
 def test_differences_are_named_content_first(change: dict[str, t.Any], words: list[str]) -> None:
