@@ -12,7 +12,7 @@ from ..plugin_utils.adapter import hosts, results, run
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
 from ..plugin_utils.errors import IncompleteError
-from ..plugin_utils.usecases import backup
+from ..plugin_utils.usecases import open_point, seal_point
 from ..plugin_utils.usecases.run_folder import PointFolder, claim, sweep
 
 
@@ -36,7 +36,7 @@ class ActionModule(HoldfastAction):
         if options["state"] == "open":
             claim(options.state_dir, run.RUN_ID, run.CONTROLLER_PID)
             sweep(options.state_dir, keep=run.RUN_ID)
-            opened = backup.open_point(
+            opened = open_point.open_point(
                 folder,
                 repository,
                 location.keyring(),
@@ -49,7 +49,7 @@ class ActionModule(HoldfastAction):
             notes = {"run": run.RUN_ID, "name": opened.point, "expected": len(opened.expected)}
             return {"changed": False, **notes, "parents": list(opened.parents), "warnings": list(opened.notes)}
         folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=True))
-        sealed = backup.seal(folder, repository, location.keyring(), check=options.check)
+        sealed = seal_point.seal(folder, repository, location.keyring(), check=options.check)
         result = {"run": run.RUN_ID, **results.sealed_point(sealed)}
         if sealed.sealed and not sealed.complete and not options["allow_incomplete"]:
             lacking = ", ".join([*sealed.failed, *sealed.missing])

@@ -15,7 +15,7 @@ from ..plugin_utils.adapter.trip import HostTrip
 from ..plugin_utils.capture.host import Host
 from ..plugin_utils.errors import FormatError, PolicyError
 from ..plugin_utils.model import instant
-from ..plugin_utils.usecases import restore
+from ..plugin_utils.usecases import choose, restore
 
 
 class ActionModule(HoldfastAction):
@@ -40,7 +40,7 @@ class ActionModule(HoldfastAction):
             raise PolicyError(
                 f"{under!r} is not a folder to restore under", item="under", remedy="Give an absolute path, not /."
             )
-        selection = restore.Selection(
+        selection = choose.Selection(
             point=options["recovery_point"],
             snapshot=options["snapshot"],
             time=_moment(options["time"]),

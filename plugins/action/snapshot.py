@@ -14,7 +14,7 @@ from ..plugin_utils.adapter.options import CHANGE, POLICY, REPOSITORY, Options
 from ..plugin_utils.adapter.trip import HostTrip
 from ..plugin_utils.capture.host import Host
 from ..plugin_utils.errors import PolicyError
-from ..plugin_utils.usecases import backup
+from ..plugin_utils.usecases import open_point, seal_point, snapshot
 from ..plugin_utils.usecases.run_folder import claim, point_of_host, sweep
 from ..plugin_utils.version import COLLECTION
 
@@ -38,7 +38,7 @@ class ActionModule(HoldfastAction):
         if folder.single:
             claim(options.state_dir, run.RUN_ID, run.CONTROLLER_PID)
             sweep(options.state_dir, keep=run.RUN_ID)
-            backup.open_point(
+            open_point.open_point(
                 folder,
                 location.repository(check=options.check),
                 location.keyring(),
@@ -47,7 +47,7 @@ class ActionModule(HoldfastAction):
                 change=options.change(),
                 check=options.check,
             )
-        receipt = backup.snapshot(
+        receipt = snapshot.snapshot(
             folder,
             Host(HostTrip(self, task_vars)),
             host=host,
@@ -59,6 +59,6 @@ class ActionModule(HoldfastAction):
         point = ""
         if folder.single:
             repository = location.repository(check=options.check)
-            sealed = backup.seal(folder, repository, location.keyring(), later_batches=False, check=options.check)
+            sealed = seal_point.seal(folder, repository, location.keyring(), later_batches=False, check=options.check)
             point = sealed.id or ""
         return {"recovery_point": point, **results.receipt(receipt, diff=self._task.diff)}

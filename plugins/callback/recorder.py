@@ -37,7 +37,7 @@ from ansible.plugins.callback import CallbackBase
 from ..plugin_utils.adapter import run
 from ..plugin_utils.adapter.options import Location
 from ..plugin_utils.errors import HoldfastError
-from ..plugin_utils.usecases import backup, run_report
+from ..plugin_utils.usecases import run_report, seal_point
 from ..plugin_utils.usecases.run_folder import OpenPoint, PointFolder
 
 
@@ -74,4 +74,4 @@ class CallbackModule(CallbackBase):
 def _reseal(folder: PointFolder, opened: OpenPoint) -> None:
     location = Location(**opened.location)
     repository = location.repository(check=opened.check)
-    backup.seal(folder, repository, location.keyring(), later_batches=False, check=opened.check)
+    seal_point.seal(folder, repository, location.keyring(), later_batches=False, check=opened.check)

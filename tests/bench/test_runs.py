@@ -103,7 +103,7 @@ def test_first_full_run_beside_ping(fleet: Fleet, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize("name", ["no-drift run", "run with a change on every host"])
 def test_later_runs_beside_ping(fleet: Fleet, capsys: pytest.CaptureFixture[str], name: str) -> None:
     pings, runs = [], []
-    for _ in range(ROUNDS):
+    for _round in range(ROUNDS):
         pings.append(_timed(fleet.ping))
         if name != "no-drift run":
             fleet.change()

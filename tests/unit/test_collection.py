@@ -115,10 +115,10 @@ BROKEN: list[tuple[Law, Files, str]] = [
         library("catalog/index.py", "from ..usecases.verify import verify"),
         "imports plugins.plugin_utils.usecases",
     ),
-    (laws.layers, library("usecases/backup.py", "from ..adapter import run"), "imports plugins.plugin_utils.adapter"),
+    (laws.layers, library("usecases/snapshot.py", "from ..adapter import run"), "imports plugins.plugin_utils.adapter"),
     (
         laws.layers,
-        library("usecases/backup.py", "from ...action.snapshot import ActionModule"),
+        library("usecases/snapshot.py", "from ...action.snapshot import ActionModule"),
         "imports plugins.action",
     ),
     (
@@ -145,7 +145,7 @@ BROKEN: list[tuple[Law, Files, str]] = [
     ),
     (
         laws.ansible_in_adapter_only,
-        library("usecases/backup.py", "from ansible.errors import AnsibleError"),
+        library("usecases/snapshot.py", "from ansible.errors import AnsibleError"),
         "imports ansible.errors",
     ),
     (
@@ -267,12 +267,12 @@ def test_a_small_good_tree_breaks_no_law(tmp_path: Path) -> None:
         "plugins/plugin_utils/seal/age.py": "import pyrage\nfrom .. import errors",
         "plugins/plugin_utils/keyring/local.py": "from cryptography import x509\nfrom ..seal.age import seal",
         "plugins/plugin_utils/capture/host.py": "import yaml\nfrom ...module_utils import _tree",
-        "plugins/plugin_utils/usecases/backup.py": "from ..store import base\nfrom ...module_utils import _apply",
-        "plugins/plugin_utils/adapter/run.py": "from ansible.errors import AnsibleError\nfrom ..usecases import backup",
+        "plugins/plugin_utils/usecases/snapshot.py": "from ..store import base\nfrom ...module_utils import _apply",
+        "plugins/plugin_utils/adapter/run.py": "from ansible.errors import AnsibleError\nfrom ..usecases import verify",
         "plugins/module_utils/_tree.py": "import os",
         "plugins/module_utils/_apply.py": "import os\nfrom . import _tree\nfrom ._tree import walk",
         "plugins/modules/host_apply.py": f'DOCUMENTATION = """\n{ALL_ATTRIBUTES}"""',
-        "plugins/action/snapshot.py": f"from {SEAM}.plugin_utils.usecases.backup import backup",
+        "plugins/action/snapshot.py": f"from {SEAM}.plugin_utils.usecases.snapshot import snapshot",
         "playbooks/backup.yml": "- hosts: all",
     }
     described = module(

@@ -10,9 +10,9 @@ import typing as t
 
 from ..model import instant
 from ..model.verification import Report
-from ..usecases.backup import Sealed
 from ..usecases.restore import Restored
 from ..usecases.run_folder import Receipt
+from ..usecases.seal_point import Sealed
 
 _NAMED = 20
 

@@ -86,6 +86,15 @@ def read_point(repository: Repository, name: str) -> Point:
         raise FormatError("names its body by two digests", item=name)
     data = objects.read(repository.store, statement.body_name)
     body = body_format.read(data, what=statement.body_name)
+    check_body(statement, body, what=name)
+    return Point(names.parse(name).sha256, name, statement, body, len(data))
+
+
+def check_body(statement: Statement, body: Body, *, what: str) -> None:
+    """Raise FormatError where a body is not what its statement says, or not what its own entries say.
+
+    Who reads a point asks this, and who seals one asks it first: what no reader would believe is never signed.
+    """
     told = (statement.repository, statement.root, statement.run, statement.point, statement.sealed_at)
     held = (body.repository, body.root, body.run, body.point, body.sealed_at)
     if told != held or (statement.parents, statement.full, statement.complete) != (
@@ -93,15 +102,17 @@ def read_point(repository: Repository, name: str) -> Point:
         body.full,
         body.complete,
     ):
-        raise FormatError("says something else than its body", item=name)
+        raise FormatError("says something else than its body", item=what)
     if body.complete is not (not body.failed and not body.missing):
-        raise FormatError("says that it is complete, or is not, against its own list of hosts", item=name)
+        raise FormatError("says that it is complete, or is not, against its own list of hosts", item=what)
+    counted = {"streams": len(body.streams), "failed": len(body.failed), "missing": len(body.missing)}
+    if any(statement.counts.get(name) != count for name, count in counted.items()):
+        raise FormatError("counts something else than its body holds", item=what)
     for entry in body.streams:
-        _same_snapshot_name(entry, name)
+        _same_snapshot_name(entry, what)
     # a full body also names what controllers saw whose store told another time
     if any(max(entry.captured_at, entry.verified_at) > body.sealed_at + CLOCK_SKEW for entry in body.streams):
-        raise FormatError("names what was captured after it was sealed", item=name)
-    return Point(names.parse(name).sha256, name, statement, body, len(data))
+        raise FormatError("names what was captured after it was sealed", item=what)
 
 
 def _same_time(name: str, sealed_at: dt.datetime, run: str) -> None:

@@ -92,7 +92,11 @@ def create(
         return Created(None, made=True)
     store.probe()
     now = store.clock()
-    keys = keyring.create(repository=name, classes=sorted(classes), first_year=now.year, years=KEY_YEARS, now=now)
+    # an hour's air, so that a store whose clock steps back does not refuse the first points
+    valid_from = now - dt.timedelta(hours=1)
+    keys = keyring.create(
+        repository=name, classes=sorted(classes), first_year=now.year, years=KEY_YEARS, now=valid_from
+    )
     return Created(_put_first_root(store, keyring, name, classes, keys, now), made=True)
 
 

@@ -73,6 +73,11 @@ class OpenPoint:
     check: bool
     notes: tuple[str, ...]
 
+    def now(self) -> dt.datetime:
+        """The store's time, as far as this machine can tell without asking again."""
+        passed = dt.timedelta(seconds=max(0.0, monotonic() - self.monotonic))
+        return instant.whole(self.opened_at + passed)
+
 
 @dataclasses.dataclass(frozen=True)
 class HostSheet:
@@ -105,6 +110,11 @@ class Receipt:
     host: str
     streams: tuple[StreamReceipt, ...]
     error: str | None = None
+
+
+def monotonic() -> float:
+    """Seconds of the clock that all processes of this machine share and nobody sets."""
+    return time.monotonic()
 
 
 class PointFolder:
@@ -160,6 +170,20 @@ class PointFolder:
         for field in ("expected", "parents", "seen", "notes"):
             document[field] = tuple(document[field])
         return OpenPoint(**{**document, "opened_at": instant.from_text(document["opened_at"])})
+
+    def read_open_as(self, *, check: bool) -> OpenPoint:
+        """Read what open decided; raises RunError where that was not in the same mode, check or real.
+
+        A dry snapshot in a real point, or the reverse, would sign what was never stored.
+        """
+        opened = self.read_open()
+        if opened.check is not check:
+            raise RunError(
+                f"recovery point {self.point} was opened {'in' if opened.check else 'outside'} check mode",
+                item=self.point,
+                remedy="Run open, snapshot and seal all in check mode, or none of them.",
+            )
+        return opened
 
     def write_root(self, link: bytes) -> None:
         """Keep the root link that open has verified, so that no worker needs the store for it."""

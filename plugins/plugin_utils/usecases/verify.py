@@ -31,7 +31,7 @@ from ..model.point import ObjectRef, StreamEntry, StreamState
 from ..model.snapshot import Manifest
 from ..model.verification import Finding, Level, PointSummary, Report, Severity
 from ..store.base import Listed
-from . import objects, points, restore
+from . import objects, open_snapshot, points
 from .repository import Repository, verify_signature
 
 _SNAPSHOT_FIELDS = ("host", "host_id", "stream", "retention_class", "captured_at", "fingerprints")
@@ -290,9 +290,9 @@ class _Verification:
         if name not in self._listed:
             return None
         try:
-            manifest = restore.read_manifest(self._repository, first)
+            manifest = open_snapshot.read_manifest(self._repository, first)
             for other in told[1:]:
-                restore.check_manifest(manifest, other)
+                open_snapshot.check_manifest(manifest, other)
         except (FormatError, ObjectMissingError) as e:
             self._error(name, e, f"snapshot {first.host}/{first.stream} cannot be restored from here")
             return None
@@ -305,8 +305,8 @@ class _Verification:
             raise KeyMissingError("level keys needs a keyring with its open half")
         try:
             sealed = objects.read(self._store, entry.pack.name, version=entry.pack.version)
-            secret = restore.unwrap(self._root, self._keyring, manifest)
-            self._compare(manifest, restore.open_pack(sealed, secret, manifest))
+            secret = open_snapshot.unwrap(self._root, self._keyring, manifest)
+            self._compare(manifest, open_snapshot.open_pack(sealed, secret, manifest))
         except KeyMissingError as e:
             self._keyless.append(e)
             self._find(

@@ -27,7 +27,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model import insta
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.entry import Entry
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import restore
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import choose, restore
 
 from ..plugins.plugin_utils.capture.sites import near_trip
 from ..plugins.plugin_utils.usecases.lab import Clock, Lab, declared, make_keyring
@@ -147,7 +147,7 @@ def make(target: Path, work: Path) -> None:
             host=HOST,
             target_host="restore1.example.com",
             under="/srv/restored",
-            selection=restore.Selection(newest=True),
+            selection=choose.Selection(newest=True),
         )
     target.mkdir()
     for name in lab.names():

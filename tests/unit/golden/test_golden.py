@@ -22,7 +22,12 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local impo
 from ansible_collections.holdfast.config.plugins.plugin_utils.model import instant
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age, zstd
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import repository, restore, verify
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import (
+    choose,
+    open_snapshot,
+    repository,
+    verify,
+)
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repository import Repository
 
 from ..plugins.plugin_utils.format.schemas import VALIDATORS
@@ -135,7 +140,7 @@ def test_it_verifies_without_any_key(golden: Golden) -> None:
 
 def test_the_second_point_names_the_unchanged_snapshot_of_the_first(golden: Golden) -> None:
     first, second = (
-        {chosen.entry.stream: chosen.entry for chosen in choose(golden, restore.Selection(point=point))}
+        {chosen.entry.stream: chosen.entry for chosen in chosen_from(golden, choose.Selection(point=point))}
         for point in golden.expected["points"]
     )
     assert first["tier2"].manifest == second["tier2"].manifest
@@ -143,28 +148,28 @@ def test_the_second_point_names_the_unchanged_snapshot_of_the_first(golden: Gold
     assert first["tier1"].manifest != second["tier1"].manifest
 
 
-def choose(golden: Golden, selection: restore.Selection) -> tuple[restore.Chosen, ...]:
-    return restore.choose(golden.repository, golden.expected["host"], selection)
+def chosen_from(golden: Golden, selection: choose.Selection) -> tuple[choose.Chosen, ...]:
+    return choose.choose(golden.repository, golden.expected["host"], selection)
 
 
-def restored(golden: Golden, selection: restore.Selection) -> dict[str, dict[str, t.Any]]:
+def restored(golden: Golden, selection: choose.Selection) -> dict[str, dict[str, t.Any]]:
     found: dict[str, dict[str, t.Any]] = {}
-    for chosen in choose(golden, selection):
-        for part in restore.open_snapshot(golden.repository, golden.keyring, chosen).parts:
+    for chosen in chosen_from(golden, selection):
+        for part in open_snapshot.open_snapshot(golden.repository, golden.keyring, chosen).parts:
             found.update(told(part.entries, part.contents))
     return found
 
 
 def test_every_point_restores_every_byte(golden: Golden) -> None:
     for point, expected in golden.expected["points"].items():
-        assert restored(golden, restore.Selection(point=point)) == expected
+        assert restored(golden, choose.Selection(point=point)) == expected
 
 
 def test_the_newest_and_a_moment_restore_every_byte(golden: Golden) -> None:
     first, second = golden.expected["points"].values()
-    assert restored(golden, restore.Selection(newest=True)) == second
+    assert restored(golden, choose.Selection(newest=True)) == second
     now = instant.from_text(golden.expected["now"])
-    assert restored(golden, restore.Selection(time=now - dt.timedelta(hours=6))) == first
+    assert restored(golden, choose.Selection(time=now - dt.timedelta(hours=6))) == first
 
 
 def test_names_of_every_kind_are_among_what_is_restored(golden: Golden) -> None:
@@ -190,6 +195,6 @@ def test_the_escrow_identity_alone_opens_every_pack(golden: Golden) -> None:
 def test_who_backs_up_cannot_read_back(golden: Golden, tmp_path: Path) -> None:
     seal = tmp_path / "keys"
     lay_out(golden.path / "keyring" / "seal", seal)
-    (chosen, *_) = choose(golden, restore.Selection(newest=True))
+    (chosen, *_) = chosen_from(golden, choose.Selection(newest=True))
     with pytest.raises(KeyMissingError):
-        restore.open_snapshot(golden.repository, LocalKeyring(seal), chosen)
+        open_snapshot.open_snapshot(golden.repository, LocalKeyring(seal), chosen)

@@ -13,9 +13,10 @@ import typing as t
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import results
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import ObjectRef, StreamEntry, StreamState
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.backup import Sealed
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore import Chosen, Difference, Restored
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.choose import Chosen
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore import Difference, Restored
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import Receipt, StreamReceipt
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.seal_point import Sealed
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.verify import (
     Finding,
     Level,

@@ -63,6 +63,12 @@ class Forge:
                 "parents": (),
                 "body_name": body_name,
                 "body_sha256": hashlib.sha256(data).hexdigest(),
+                "counts": {
+                    **self.point.statement.counts,
+                    "streams": len(changed.streams),
+                    "failed": len(changed.failed),
+                    "missing": len(changed.missing),
+                },
                 **(statement or {}),
             },
         )

@@ -11,7 +11,6 @@ import dataclasses
 import datetime as dt
 import functools
 import itertools
-import types
 import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +23,17 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local impo
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Policy, read_policy
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import Store
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import backup, points, restore, verify
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import (
+    choose,
+    open_point,
+    open_snapshot,
+    points,
+    restore,
+    run_folder,
+    seal_point,
+    snapshot,
+    verify,
+)
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import repository as repositories
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repository import Repository
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import OpenPoint, PointFolder, Receipt
@@ -56,7 +65,7 @@ class Clock:
     @contextlib.contextmanager
     def ruling(self) -> Iterator[None]:
         """Let the runs' monotonic clock go by this one too."""
-        with mock.patch.object(backup, "time", types.SimpleNamespace(monotonic=self.passed)):
+        with mock.patch.object(run_folder, "monotonic", self.passed):
             yield
 
     def passed(self) -> float:
@@ -118,7 +127,7 @@ class Lab:
 
     def open(self, folder: PointFolder, *hosts: str, **more: t.Any) -> OpenPoint:
         given = {"expected": hosts or ("h",), "location": LOCATION, "wall_clock": self.wall_clock, **more}
-        return backup.open_point(folder, self.repository, self.keyring, **given)
+        return open_point.open_point(folder, self.repository, self.keyring, **given)
 
     def snapshot(
         self,
@@ -128,12 +137,12 @@ class Lab:
         policy: Callable[[], Policy] = declared,
         **more: t.Any,
     ) -> Receipt:
-        return backup.snapshot(
+        return snapshot.snapshot(
             folder, source, host=host, policy=policy, store=lambda: self.store, writer="0.1.0", **more
         )
 
-    def seal(self, folder: PointFolder, **more: t.Any) -> backup.Sealed:
-        return backup.seal(folder, self.repository, self.keyring, **{"later_batches": False, **more})
+    def seal(self, folder: PointFolder, **more: t.Any) -> seal_point.Sealed:
+        return seal_point.seal(folder, self.repository, self.keyring, **{"later_batches": False, **more})
 
     def run(
         self,
@@ -141,7 +150,7 @@ class Lab:
         *,
         policy: Callable[[], Policy] = declared,
         **more: t.Any,
-    ) -> backup.Sealed:
+    ) -> seal_point.Sealed:
         """Open, snapshot every host and seal, as one run."""
         if not isinstance(sources, Mapping):
             sources = {"h": sources or MemorySource(FILES)}
@@ -155,11 +164,11 @@ class Lab:
     def live(self, **more: t.Any) -> points.Live:
         return points.live(self.repository, **more)
 
-    def contents(self, host: str = "h", selection: restore.Selection | None = None) -> dict[str, bytes]:
+    def contents(self, host: str = "h", selection: choose.Selection | None = None) -> dict[str, bytes]:
         """Everything of a host that can be restored, opened and checked."""
         found: dict[str, bytes] = {}
-        for chosen in restore.choose(self.repository, host, selection or restore.Selection(newest=True)):
-            for part in restore.open_snapshot(self.repository, self.keyring, chosen).parts:
+        for chosen in choose.choose(self.repository, host, selection or choose.Selection(newest=True)):
+            for part in open_snapshot.open_snapshot(self.repository, self.keyring, chosen).parts:
                 found.update(part.contents)
         return found
 
@@ -170,7 +179,7 @@ class Lab:
     def restore(self, root: Path, **more: t.Any) -> restore.Restored:
         """Restore host h under *root*, through a trip in this process unless told otherwise."""
         trip = more.pop("trip", near_trip)
-        given = {"host": "h", "target_host": "h", "selection": restore.Selection(newest=True), **more}
+        given = {"host": "h", "target_host": "h", "selection": choose.Selection(newest=True), **more}
         return restore.restore(self.repository, self.keyring, Host(trip, root=str(root)), under=str(root), **given)
 
     def names(self, prefix: str = "") -> list[str]:

@@ -53,12 +53,12 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age, z
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.file import FileStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import RetryStore
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import objects, points, restore
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import objects, open_snapshot, points
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.choose import Selection
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repository import (
     open_repository,
     sign_envelope,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore import Selection
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.verify import Level, verify
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.sites import (
     HostSite,
@@ -615,7 +615,7 @@ class TestPromiseTwo:
         found = []
         for name in lab.names("manifests/"):
             manifest = manifest_format.read(lab.store.get(name), what=name)
-            found.append(restore.unwrap(lab.repository.root, lab.keyring, manifest).encode())
+            found.append(open_snapshot.unwrap(lab.repository.root, lab.keyring, manifest).encode())
         return found
 
     @staticmethod

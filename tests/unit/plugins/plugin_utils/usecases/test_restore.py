@@ -32,9 +32,16 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.format import reco
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.entry import Entry, EntryKind
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import Stored
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import points, restore, verify
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import (
+    choose,
+    open_snapshot,
+    points,
+    restore,
+    verify,
+)
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.choose import Selection
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repository import verify_signature
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore import Difference, Selection
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore import Difference
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.sites import (
     HostSite,
     MemorySource,
@@ -139,7 +146,7 @@ class TestChoose:
             if entry.stream == "tier1"
         )
         for digest in (first, first[:12]):
-            (chosen,) = restore.choose(lab.repository, "h", Selection(snapshot=digest))
+            (chosen,) = choose.choose(lab.repository, "h", Selection(snapshot=digest))
             assert chosen.components == ("app",)
             assert self.content(lab, snapshot=digest) == b"0"
 
@@ -152,7 +159,7 @@ class TestChoose:
             self.content(lab, time=START - dt.timedelta(seconds=1))
 
     def test_only_some_components(self, lab: Lab, history: list[tuple[dt.datetime, str]]) -> None:
-        (chosen,) = restore.choose(lab.repository, "h", Selection(newest=True, components=("base",)))
+        (chosen,) = choose.choose(lab.repository, "h", Selection(newest=True, components=("base",)))
         assert chosen.components == ("base",)
         assert lab.contents(selection=Selection(newest=True, components=("base",))) == {"/etc/base": b"base\n"}
 
@@ -164,7 +171,7 @@ class TestChoose:
             ("h", Selection(newest=True, components=("ssh",)), "The snapshot has app, base"),
         ):
             with pytest.raises(NotFoundError) as caught:
-                restore.choose(lab.repository, host, selection)
+                choose.choose(lab.repository, host, selection)
             assert said in str(caught.value)
             assert caught.value.remedy
 
@@ -176,7 +183,7 @@ class TestChoose:
         clock.advance(hours=1)
         source.files["/etc/base"] = b"moved"
         lab.run(source, policy=lambda: moved)
-        chosen = restore.choose(lab.repository, "h", NEWEST)
+        chosen = choose.choose(lab.repository, "h", NEWEST)
         assert {(c.entry.stream, c.components) for c in chosen} == {("tier1", ("app",)), ("tier0", ("base",))}
         assert lab.contents()["/etc/base"] == b"moved"
         assert lab.contents(selection=Selection(time=START))["/etc/base"] == b"base\n"
@@ -537,11 +544,11 @@ class TestRecord:
 class TestOpen:
     """Nothing of a snapshot is used unless all of it is what the point promised."""
 
-    def chosen(self, lab: Lab, stream: str = "tier1") -> restore.Chosen:
-        return next(c for c in restore.choose(lab.repository, "h", NEWEST) if c.entry.stream == stream)
+    def chosen(self, lab: Lab, stream: str = "tier1") -> choose.Chosen:
+        return next(c for c in choose.choose(lab.repository, "h", NEWEST) if c.entry.stream == stream)
 
     def test_a_snapshot_opens(self, sealed: Lab) -> None:
-        opened = restore.open_snapshot(sealed.repository, sealed.keyring, self.chosen(sealed))
+        opened = open_snapshot.open_snapshot(sealed.repository, sealed.keyring, self.chosen(sealed))
         assert [part.name for part in opened.parts] == ["app"]
         assert opened.manifest.host == "h"
 
@@ -559,8 +566,8 @@ class TestOpen:
             pack=dataclasses.replace(entry.pack, version="gone"),
             manifest=dataclasses.replace(entry.manifest, version="gone"),
         )
-        chosen = restore.Chosen(moved, ("app",))
-        assert restore.open_snapshot(sealed.repository, sealed.keyring, chosen).parts
+        chosen = choose.Chosen(moved, ("app",))
+        assert open_snapshot.open_snapshot(sealed.repository, sealed.keyring, chosen).parts
 
     @pytest.mark.parametrize("which", ["pack", "manifest"])
     def test_missing_is_told_by_name(self, sealed: Lab, which: str) -> None:
@@ -568,7 +575,7 @@ class TestOpen:
         name = getattr(chosen.entry, which).name
         del sealed.memory._versions[name]
         with pytest.raises(ObjectMissingError) as caught:
-            restore.open_snapshot(sealed.repository, sealed.keyring, chosen)
+            open_snapshot.open_snapshot(sealed.repository, sealed.keyring, chosen)
         assert name in str(caught.value)
         assert caught.value.remedy
 
@@ -577,14 +584,14 @@ class TestOpen:
         chosen, other = self.chosen(sealed), self.chosen(sealed, "tier2")
         swapped = dataclasses.replace(chosen.entry, **{which: getattr(other.entry, which)})
         with pytest.raises(FormatError) as caught:
-            restore.open_snapshot(sealed.repository, sealed.keyring, restore.Chosen(swapped, chosen.components))
+            open_snapshot.open_snapshot(sealed.repository, sealed.keyring, choose.Chosen(swapped, chosen.components))
         assert caught.value.item
 
     def test_who_has_no_open_half_learns_what_is_missing(self, sealed: Lab, tmp_path: Path) -> None:
         from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local import LocalKeyring
 
         with pytest.raises(KeyMissingError, match="open half"):
-            restore.open_snapshot(sealed.repository, LocalKeyring(tmp_path / "none"), self.chosen(sealed))
+            open_snapshot.open_snapshot(sealed.repository, LocalKeyring(tmp_path / "none"), self.chosen(sealed))
 
 
 def test_what_was_restored_verifies(sealed: Lab, target: HostSite) -> None:

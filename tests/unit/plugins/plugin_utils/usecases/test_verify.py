@@ -13,6 +13,7 @@ import shutil
 import typing as t
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import DeniedError, KeyMissingError
@@ -26,7 +27,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import Record
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import backup, objects, points
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import objects, points, snapshot
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repository import sign_envelope
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import Receipt
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.verify import Finding, Level, Severity, verify
@@ -305,7 +306,8 @@ class TestManifests:
             changed = change(first.entry, second.entry)
             parts = [dataclasses.replace(p, entry=e) for p, e in zip((first, second), changed, strict=True)]
             folder.write_receipt(Receipt("h", tuple(parts)))
-            lab.seal(folder)
+            with mock.patch.object(points, "check_body"):
+                lab.seal(folder)
 
         return lie
 
@@ -510,7 +512,7 @@ class TestKeys:
         stranger = age.generate()[1]
         encrypt = age.encrypt
         lying(
-            backup,
+            snapshot,
             "age",
             type("Age", (), {"generate": age.generate, "encrypt": lambda data, _to: encrypt(data, [stranger])}),
         )
@@ -533,8 +535,8 @@ class TestKeys:
 
     def test_a_wrong_fingerprint(self, lab: Lab, lying: Callable[..., None]) -> None:
         """It would hide drift, or make it up."""
-        keyed = backup.key_fingerprint
-        lying(backup, "key_fingerprint", lambda *args: dataclasses.replace(keyed(*args), raw="ab" * 32))
+        keyed = snapshot.key_fingerprint
+        lying(snapshot, "key_fingerprint", lambda *args: dataclasses.replace(keyed(*args), raw="ab" * 32))
         found = problems(lab.verify())
         assert sorted(f.problem for f in found) == [
             "component app is not what its manifest says",

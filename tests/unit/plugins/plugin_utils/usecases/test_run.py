@@ -32,7 +32,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import Store
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import DryRunStore, GuardedStore
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import backup, objects, points
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import objects, points, seal_point, snapshot
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import PointFolder
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.sites import HostSite, MemorySource
 
@@ -81,7 +81,7 @@ class TestReasons:
         def connected() -> Store:
             raise AssertionError("the store was asked for")
 
-        backup.snapshot(folder, source, host="h", policy=declared, store=connected, writer="0.1.0")
+        snapshot.snapshot(folder, source, host="h", policy=declared, store=connected, writer="0.1.0")
         assert lab.seal(folder).unchanged == 2
 
     def test_drift_stores_the_stream_it_is_in(self, lab: Lab, source: MemorySource) -> None:
@@ -385,7 +385,7 @@ class TestOrder:
         lab.snapshot(folder, source)
         other = dataclasses.replace(lab.repository.root, id="ab" * 32)
         with pytest.raises(TrustError):
-            backup.seal(folder, dataclasses.replace(lab.repository, root=other), lab.keyring)
+            seal_point.seal(folder, dataclasses.replace(lab.repository, root=other), lab.keyring)
         assert lab.seal(folder).complete
 
 

@@ -1,0 +1,139 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Open a recovery point: decide once, for every process of the run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+from collections.abc import Callable, Mapping, Sequence
+
+from ..errors import RunError
+from ..format import names
+from ..keyring import base as keys
+from ..keyring.base import Keyring
+from ..model import instant
+from ..model.point import (
+    StreamEntry,
+)
+from ..model.root import Root
+from . import points, run_folder
+from .repository import Repository
+from .run_folder import HostSheet, OpenPoint, PointFolder
+
+CLOCK_WARNING = dt.timedelta(minutes=5)
+CLOCK_REFUSAL = points.CLOCK_SKEW
+_SECOND = dt.timedelta(seconds=1)
+# whoever can put could make any number of them, and each stands in a signed body
+_NOTES = 20
+
+
+def open_point(
+    folder: PointFolder,
+    repository: Repository,
+    keyring: Keyring,
+    *,
+    expected: Sequence[str],
+    location: Mapping[str, t.Any],
+    change: Mapping[str, t.Any] | None = None,
+    check: bool = False,
+    wall_clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.timezone.utc),
+) -> OpenPoint:
+    """Open a recovery point, or return the one of that name that this run has open already.
+
+    :param expected: inventory names of the hosts whose streams it must hold to be complete.
+    :param location: where repository and keyring are, for who seals later; without secrets.
+    :param change: the run's ticket and context, as it will stand in the body.
+    :raises RunError: nothing is expected, or the controller's clock is off by more than 15 minutes.
+    :raises NameRefusedError: two hosts that a store could take for one.
+    """
+    with folder.locked():
+        if folder.exists():
+            return folder.read_open()
+        if not expected:
+            raise RunError(
+                f"recovery point {folder.point} would expect no host",
+                item=folder.point,
+                remedy="Give expect, or run it in a play that has hosts.",
+            )
+        names.refuse_colliding(expected)
+        now = repository.store.clock()
+        monotonic = run_folder.monotonic()
+        offset = abs(now - wall_clock())
+        if offset > CLOCK_REFUSAL:
+            raise RunError(
+                f"the clocks of controller and store differ by {int(offset.total_seconds())} seconds",
+                item=repository.store.location,
+                remedy="Set the controller's clock (chrony, ntpd) and run again.",
+            )
+        found = points.live(repository, now=now)
+        notes = list(found.warnings[:_NOTES])
+        if len(found.warnings) > _NOTES:
+            notes.append(f"and {len(found.warnings) - _NOTES} more that are not believed: verify names them")
+        # what was sealed cannot be renamed, and a host must not lose its backups for an old spelling
+        for old, new in names.colliding_hosts(dict.fromkeys([*(host for host, _stream in found.streams), *expected])):
+            notes.append(f"host {new} has snapshots under the name {old}")
+        lost = _lost(repository, found)
+        notes += [f"snapshot {entry.manifest.sha256} of {entry.host}/{entry.stream} is gone" for entry in lost[:_NOTES]]
+        if offset > CLOCK_WARNING:
+            notes.append(f"clocks of controller and store differ by {int(offset.total_seconds())} seconds")
+        opened = OpenPoint(
+            run=folder.run,
+            point=folder.point,
+            location=dict(location),
+            opened_at=_after(found, instant.whole(now)),
+            monotonic=monotonic,
+            expected=tuple(dict.fromkeys(expected)),
+            parents=found.tips,
+            seen=found.seen,
+            full_size=found.full_size,
+            since_full=found.since_full,
+            change=dict(change or {}),
+            check=check,
+            notes=tuple(notes),
+        )
+        folder.write_root(repository.link)
+        folder.write_live(found.streams.values())
+        _write_sheets(folder, repository.root, keyring, opened, [e for e in found.streams.values() if e not in lost])
+        folder.write_open(opened)
+        return opened
+
+
+def _lost(repository: Repository, found: points.Live) -> list[StreamEntry]:
+    """Newest snapshots whose objects are gone from a medium that cannot refuse that: they are stored anew.
+
+    A store that enforces locks is not asked: there this listing would cost and could find nothing.
+    """
+    if repository.store.enforced:
+        return []
+    sizes = {
+        listed.name: listed.size for prefix in ("packs/", "manifests/") for listed in repository.store.list(prefix)
+    }
+    return [
+        entry
+        for entry in found.streams.values()
+        if any(sizes.get(ref.name) != ref.size for ref in (entry.pack, entry.manifest))
+    ]
+
+
+def _write_sheets(
+    folder: PointFolder, root: Root, keyring: Keyring, opened: OpenPoint, known: Sequence[StreamEntry]
+) -> None:
+    by_host: dict[str, dict[str, StreamEntry]] = {}
+    for entry in known:
+        by_host.setdefault(entry.host, {})[entry.stream] = entry
+    digest_keys = {key.id: key for key in root.keys.digest}
+    used = {f.digest_key for host in opened.expected for e in by_host.get(host, {}).values() for f in e.fingerprints}
+    wanted = [key for key_id, key in digest_keys.items() if key_id in used | {root.digest_key_id}]
+    run_keys = {key.id: keyring.digest_key(key, repository=root.repository) for key in wanted}
+    for host in opened.expected:
+        host_keys = {key_id: keys.host_key(run_key, host) for key_id, run_key in run_keys.items()}
+        folder.write_host(host, HostSheet(host_keys, by_host.get(host, {})))
+
+
+def _after(found: points.Live, now: dt.datetime) -> dt.datetime:
+    """*now*, or the second after the newest capture where that is no earlier: the next capture is the newer one."""
+    latest = max((entry.captured_at for entry in found.streams.values()), default=now - _SECOND)
+    return latest + _SECOND if now <= latest < now + CLOCK_WARNING else now
