@@ -30,7 +30,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 ANSIBLE_TEST = cd $(COPY) && HOME="$(CURDIR)/$(TEST_HOME)" \
 	PATH="$$(tr : '\n' <<< "$$PATH" | grep -vE 'pyenv[^/]*/shims' | paste -sd:)" ansible-test
 
-PARTS := lint unit sanity units importer molecule system
+PARTS := lint unit sanity units importer molecule system promises
 
 .PHONY: help setup demo test test-next $(PARTS) bench changelog lock copy link clean
 
@@ -43,7 +43,7 @@ setup: $(VENV)/.dev link ## make .venv from pinned requirements, and the link th
 demo: $(VENV)/.runtime link ## back up this machine, change a file, restore and verify: no root, nothing needed but Python
 	python demo/run.py
 
-test: setup ## all of the tests: the seven parts below
+test: setup ## all of the tests: the eight parts below
 	@report=; trap 'printf "%b" "$$report"' EXIT; \
 	for part in $(PARTS); do \
 	  printf '\n== make %s\n' $$part; start=$$SECONDS; $(MAKE) $$part; report+="== $$part: $$((SECONDS - start)) s\n"; \
@@ -77,6 +77,9 @@ molecule: $(VENV)/.dev link ## molecule scenarios
 
 system: $(VENV)/.dev link ## whole runs of ansible-playbook
 	python -m pytest tests/system
+
+promises: $(VENV)/.dev link ## break the code once for each promise, and see its test fail
+	python -m pytest tests/promises
 
 bench: $(VENV)/.dev link ## measurements; not part of `make test`
 	python -m pytest tests/bench
