@@ -195,6 +195,6 @@ def test_the_escrow_identity_alone_opens_every_pack(golden: Golden) -> None:
 def test_who_backs_up_cannot_read_back(golden: Golden, tmp_path: Path) -> None:
     seal = tmp_path / "keys"
     lay_out(golden.path / "keyring" / "seal", seal)
-    (chosen, *_) = chosen_from(golden, choose.Selection(newest=True))
+    (chosen, *_others) = chosen_from(golden, choose.Selection(newest=True))
     with pytest.raises(KeyMissingError):
         open_snapshot.open_snapshot(golden.repository, LocalKeyring(seal), chosen)

@@ -455,6 +455,8 @@ LOCKED = ["/app/closed", "/app/listed/a", "/app/listed/b", "/app/open/b"]
 def _as_nobody(capture_name: str, request: t.Any) -> tuple[dict[str, t.Any], bytes]:
     if capture_name == "piped":
         return ways.unpack(ways.piped(_tree, request, prelude=ways.drop(_tree)))
+    # a module imports more at its first run, and that may lie where nobody cannot read
+    ways.CAPTURES[capture_name](request)
     with ways.unprivileged():
         return ways.CAPTURES[capture_name](request)
 

@@ -60,7 +60,7 @@ class TestPlain:
         assert found == {"key": ["{{ x }}", ["y"]]}
         ((key, value),) = found.items()
         assert {type(key), type(value[0]), type(value[1][0])} == {str}
-        assert type(next(iter(tagged))) is not str
+        assert next(iter(tagged)).__class__ is not str
 
     @pytest.mark.parametrize("value", [None, True, False, 0, -7, 1.5, "", "text", [], {}])
     def test_plain_values_stay(self, value: object) -> None:
