@@ -64,14 +64,31 @@ class StreamEntry:
         return (self.host, self.stream)
 
     @property
-    def age_order(self) -> tuple[dt.datetime, str, dt.datetime]:
-        """The greatest of these is the newest snapshot, and of the same snapshot the latest proof."""
-        return (self.captured_at, self.manifest.sha256, self.verified_at)
+    def age_order(self) -> tuple[dt.datetime, str, dt.datetime, dt.datetime]:
+        """The greatest is the newest snapshot; of the same snapshot the latest proof, and then the longest lock."""
+        return (self.captured_at, self.manifest.sha256, self.verified_at, self.lock_until)
 
     @property
     def lock_until(self) -> dt.datetime:
         """Until when both of its objects are locked."""
         return min(self.pack.lock_until, self.manifest.lock_until)
+
+
+@dataclasses.dataclass(frozen=True)
+class Retirement:
+    """Says that nobody keeps a host's streams, or one of them, any longer: people signed the record of that digest.
+
+    It speaks of what was last proven at ``at`` or before: a host that comes back is live again.
+    """
+
+    host: str
+    stream: str | None
+    at: dt.datetime
+    record: str
+
+    def ends(self, entry: StreamEntry) -> bool:
+        """Whether *entry* is what this retires."""
+        return entry.host == self.host and self.stream in (None, entry.stream) and entry.verified_at <= self.at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +127,7 @@ class Body:
     consistency: tuple[ConsistencyFinding, ...]
     change: Mapping[str, t.Any]
     complete: bool
+    retired: tuple[Retirement, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,11 +17,13 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import PolicyError
 from .component import Component, Exclude
+from .retention import RetentionClass
 
 CLASS_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 TIER_NAME = re.compile(r"tier[0-9]{1,2}")
 COMPONENT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 LOCK_MODES = ("compliance", "governance")
+_LONGEST_DAYS = 36500
 
 _DURATION = re.compile(r"([1-9][0-9]{0,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -39,15 +41,6 @@ DEFAULT_TIERS: Mapping[str, Mapping[str, t.Any]] = {
 DEFAULT_TIER = "tier1"
 DEFAULT_DATA_CLASS = "internal"
 UNOWNED = "unassigned"
-
-
-@dataclasses.dataclass(frozen=True)
-class RetentionClass:
-    """How long, in days, and in which lock mode objects of this class cannot be deleted."""
-
-    name: str
-    days: int
-    mode: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,14 +101,21 @@ def read_classes(value: t.Any, findings: list[Finding]) -> dict[str, RetentionCl
         if not _named(key, name, CLASS_NAME, "a small letter, then letters, digits or dashes", findings):
             continue
         fields = _mapping(key, given, findings)
-        _known(key, fields, ("days", "mode"), findings)
-        days, mode = fields.get("days"), fields.get("mode", "compliance")
-        if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= 36500:
-            findings.append(Finding(f"{key}.days", f"{days!r} is not a number of days", "Give 1 to 36500."))
-        elif mode not in LOCK_MODES:
+        _known(key, fields, ("days", "mode", "maximum"), findings)
+        days, mode, maximum = fields.get("days"), fields.get("mode", "compliance"), fields.get("maximum")
+        if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= _LONGEST_DAYS:
+            findings.append(Finding(f"{key}.days", f"{days!r} is not a number of days", f"Give 1 to {_LONGEST_DAYS}."))
+            continue
+        if mode not in LOCK_MODES:
             findings.append(Finding(f"{key}.mode", f"{mode!r} is no lock mode", f"Give {' or '.join(LOCK_MODES)}."))
-        else:
-            classes[name] = RetentionClass(name, days, mode)
+            continue
+        kept = RetentionClass(name, days, mode, maximum)
+        least = kept.shortest_maximum
+        if maximum is not None and (not isinstance(maximum, int) or not least <= maximum <= 2 * _LONGEST_DAYS):
+            remedy = f"Give {least} to {2 * _LONGEST_DAYS}: its days, their renewal and the store's grace must fit."
+            findings.append(Finding(f"{key}.maximum", f"{maximum!r} is no maximum for {days} days", remedy))
+            continue
+        classes[name] = kept
     return classes
 
 

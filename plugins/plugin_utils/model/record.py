@@ -11,10 +11,28 @@ import datetime as dt
 import typing as t
 from collections.abc import Mapping
 
+# kinds that count by the signatures of people, in the number that the root's quorum of that name asks for
+PEOPLE_KINDS = frozenset({"retired"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """Who asks people to sign something, why, and until when they may; ``nonce`` makes each request another one."""
+
+    by: str
+    reason: str
+    ticket: str
+    expires: dt.datetime
+    nonce: str
+
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What happened (``kind``), to what (``subject``), and how (``detail``), at the store's time."""
+    """What happened (``kind``), to what (``subject``), and how (``detail``), at the store's time.
+
+    ``by`` is the key of the machine that signed it; of a record that people sign the requester, and ``request`` says
+    the rest of what they were asked.
+    """
 
     repository: str
     root: str
@@ -23,3 +41,4 @@ class Record:
     by: str
     subject: Mapping[str, t.Any]
     detail: Mapping[str, t.Any]
+    request: Request | None = None

@@ -12,7 +12,12 @@ from collections.abc import Mapping
 
 from ..errors import KeyringError, PolicyError
 from .keys import ClassYearKey, PublicKeys, SignKey
-from .policy import RetentionClass
+from .record import Request
+from .retention import RetentionClass
+
+# any kind of key; the others ask for a FIDO2 key
+ANY_KEY = "any"
+ROOT_OPERATION = "root"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,16 +33,26 @@ class Person:
 
 @dataclasses.dataclass(frozen=True)
 class Quorum:
-    """How many people, of which roles, an operation takes."""
+    """How many people, of which roles, an operation takes.
+
+    ``presence`` is what it takes of each signer's key: ``any``; ``touch``: a FIDO2 key that was touched; ``pin``: a
+    FIDO2 key that was touched and whose user was verified by PIN or biometrics.
+    """
 
     operation: str
     required: int
     roles: tuple[str, ...]
+    presence: str = ANY_KEY
 
 
 @dataclasses.dataclass(frozen=True)
 class Root:
-    """One link. ``id`` is the SHA-256 of its bytes: what the inventory pins."""
+    """One link. ``id`` is the SHA-256 of its bytes: what the inventory pins.
+
+    ``tips`` are the points, and ``records`` the records signed by people, that were known when it was made: what a key
+    or person missing here, and named by an earlier link, is still believed for. ``request`` is what people signed it
+    for.
+    """
 
     id: str
     repository: str
@@ -49,6 +64,8 @@ class Root:
     people: tuple[Person, ...] = ()
     quorum: tuple[Quorum, ...] = ()
     tips: tuple[str, ...] = ()
+    records: tuple[str, ...] = ()
+    request: Request | None = None
 
     @property
     def longest_days(self) -> int:
@@ -84,6 +101,14 @@ class Root:
             if key.id == key_id and key.use == use and key.not_before <= at <= key.not_after:
                 return key
         return None
+
+    def signing(self, use: str, at: dt.datetime) -> tuple[str, ...]:
+        """Ids of the keys that may sign for *use* at that moment."""
+        return tuple(key.id for key in self.keys.sign if key.use == use and key.not_before <= at <= key.not_after)
+
+    def rule(self, operation: str) -> Quorum | None:
+        """How many people an operation takes; None where the root lets nobody do it."""
+        return next((quorum for quorum in self.quorum if quorum.operation == operation), None)
 
     def wrap_key(self, retention_class: str, year: int) -> ClassYearKey:
         """The newest key of a class and year to wrap under; raises KeyringError where the root has none."""
