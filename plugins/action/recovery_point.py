@@ -12,7 +12,8 @@ from ..plugin_utils.adapter import hosts, results, run
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
 from ..plugin_utils.errors import IncompleteError
-from ..plugin_utils.usecases import open_point, seal_point
+from ..plugin_utils.usecases import carry, open_point, seal_point
+from ..plugin_utils.usecases.leftovers import ship_leftovers
 from ..plugin_utils.usecases.run_folder import PointFolder, claim, sweep
 
 
@@ -26,6 +27,7 @@ class ActionModule(HoldfastAction):
         "name": {"type": "str", "default": "main"},
         "expect": {"type": "list", "elements": "str"},
         "allow_incomplete": {"type": "bool", "default": False},
+        "carry_limit": {"type": "int", "default": carry.MOST_STREAMS},
     }
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -35,11 +37,15 @@ class ActionModule(HoldfastAction):
         folder = PointFolder(options.state_dir, run.RUN_ID, options["name"])
         if options["state"] == "open":
             claim(options.state_dir, run.RUN_ID, run.CONTROLLER_PID)
+            keyring, stamping = location.keyring(), location.stamping()
+            shipped: list[str] = []
+            if not options.check:
+                shipped = ship_leftovers(options.state_dir, repository, keyring, run=run.RUN_ID, stamping=stamping)
             sweep(options.state_dir, keep=run.RUN_ID)
             opened = open_point.open_point(
                 folder,
                 repository,
-                location.keyring(),
+                keyring,
                 expected=hosts.expected(options["expect"], task_vars),
                 location=dataclasses.asdict(location),
                 change=options.change(),
@@ -47,9 +53,17 @@ class ActionModule(HoldfastAction):
             )
             folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=False))
             notes = {"run": run.RUN_ID, "name": opened.point, "expected": len(opened.expected)}
-            return {"changed": False, **notes, "parents": list(opened.parents), "warnings": list(opened.notes)}
+            told = {"parents": list(opened.parents), "warnings": list(opened.notes), "shipped": shipped}
+            return {"changed": bool(shipped), **notes, **told}
         folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=True))
-        sealed = seal_point.seal(folder, repository, location.keyring(), check=options.check)
+        sealed = seal_point.seal(
+            folder,
+            repository,
+            location.keyring(),
+            most_carried=options["carry_limit"],
+            stamping=location.stamping(),
+            check=options.check,
+        )
         result = {"run": run.RUN_ID, **results.sealed_point(sealed)}
         if sealed.sealed and not sealed.complete and not options["allow_incomplete"]:
             lacking = ", ".join([*sealed.failed, *sealed.missing])

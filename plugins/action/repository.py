@@ -7,55 +7,48 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from ..plugin_utils.adapter import results
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import POLICY, REPOSITORY, Options
-from ..plugin_utils.usecases import repository
+from ..plugin_utils.adapter.options import ASKING, CHANGE, PEOPLE, POLICY, REPOSITORY, Options
+from ..plugin_utils.usecases import prune, succession
 
 
 class ActionModule(HoldfastAction):
-    """Make a repository and its keys, or show what its inventory line is."""
+    """Make a repository, let its root be followed by another link, or let go of what nothing keeps."""
 
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
+        **PEOPLE,
+        **ASKING,
+        **CHANGE,
         "classes": POLICY["classes"],
-        "state": {"type": "str", "choices": ["present"], "default": "present"},
+        "rotate": {"type": "list", "elements": "str", "choices": list(succession.ROTATED), "default": []},
+        "remove": {"type": "list", "elements": "str", "default": []},
+        "to_sign": {"type": "path"},
+        "state": {"type": "str", "choices": ["present", "pruned"], "default": "present"},
     }
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """Create the first root link unless it is there."""
+        """Bring the root to what is declared, as far as people have signed it; or prune."""
         location = options.location()
-        classes = options.classes()
-        created = repository.create(
-            location.store(check=options.check, create=True),
+        if options["state"] == "pruned":
+            pruned = prune.prune(location.repository(), location.expiry(), check=options.check)
+            return results.pruned(location, pruned, diff=self._task.diff)
+        outcome = succession.present(
+            location.store(check=options.check, create=location.pin is None),
             location.keyring(),
             name=location.name,
-            classes=classes,
+            wanted=succession.Wanted(
+                classes=options.classes(),
+                people=options.people(),
+                quorum=options.quorum(),
+                rotate=tuple(options["rotate"]),
+                remove=tuple(options["remove"]),
+            ),
             pin=location.pin,
+            asking=options.asking(),
             check=options.check,
         )
-        pin = created.root.id if created.root else ""
-        result: dict[str, t.Any] = {
-            "changed": created.made,
-            "repository": location.name,
-            "location": location.url,
-            "repository_id": pin,
-            "inventory_line": _line(pin) if pin else "",
-            "next_steps": _next_steps(location.keyring_path, pin) if created.made and pin else [],
-        }
-        if self._task.diff and created.made:
-            after = [f"repository {location.name}", *(f"class {c.name}: {c.days} days" for c in classes.values())]
-            result["diff"] = {"before": "", "after": "\n".join(after) + "\n"}
-        return result
-
-
-def _line(pin: str) -> str:
-    # single quotes: JSON, as ansible prints it, would escape double ones
-    return f"holdfast_repository_id: '{pin}'"
-
-
-def _next_steps(keyring_path: str, pin: str) -> list[str]:
-    return [
-        f"Put this line into the inventory: {_line(pin)}",
-        f"Move {keyring_path}/escrow to media that stay offline: with it, stock age opens every pack.",
-        f"Keep {keyring_path}/open only where restores run; backups need {keyring_path}/seal alone.",
-    ]
+        if outcome.pending is not None and not options.check:
+            results.write_to_sign(outcome.pending, options["to_sign"])
+        return results.root(location, outcome, to_sign=options["to_sign"], diff=self._task.diff)

@@ -59,6 +59,13 @@ class ActionModule(HoldfastAction):
         point = ""
         if folder.single:
             repository = location.repository(check=options.check)
-            sealed = seal_point.seal(folder, repository, location.keyring(), later_batches=False, check=options.check)
+            sealed = seal_point.seal(
+                folder,
+                repository,
+                location.keyring(),
+                later_batches=False,
+                stamping=location.stamping(),
+                check=options.check,
+            )
             point = sealed.id or ""
         return {"recovery_point": point, **results.receipt(receipt, diff=self._task.diff)}

@@ -21,6 +21,7 @@ class ActionModule(HoldfastAction):
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
         "level": {"type": "str", "choices": [level.name.lower() for level in Level], "default": "content"},
+        "known_recovery_points": {"type": "list", "elements": "str", "default": []},
     }
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -28,7 +29,13 @@ class ActionModule(HoldfastAction):
         location = options.location()
         level = Level[options["level"].upper()]
         keyring = location.keyring() if level is Level.KEYS else None
-        report = verify.verify(location.repository(), level=level, keyring=keyring)
+        report = verify.verify(
+            location.repository(),
+            level=level,
+            keyring=keyring,
+            stamping=location.stamping(),
+            known=options["known_recovery_points"],
+        )
         result = results.report(report)
         if not report.sound:
             broken = [f for f in report.findings if f.severity is Severity.ERROR]

@@ -74,4 +74,5 @@ class CallbackModule(CallbackBase):
 def _reseal(folder: PointFolder, opened: OpenPoint) -> None:
     location = Location(**opened.location)
     repository = location.repository(check=opened.check)
-    seal_point.seal(folder, repository, location.keyring(), later_batches=False, check=opened.check)
+    keyring, stamping = location.keyring(), location.stamping()
+    seal_point.seal(folder, repository, keyring, later_batches=False, stamping=stamping, check=opened.check)

@@ -35,6 +35,31 @@ options:
           path:
             description: The folder that holds C(seal/) where backups run and C(open/) where restores run.
             type: path
+      timestamp:
+        description:
+          - A time-stamp authority (RFC 3161) whose word on the time of each recovery point is kept beside it, and is
+            verified offline. It needs the Python library C(rfc3161-client) on the controller.
+        type: dict
+        suboptions:
+          url:
+            description: Where it answers, C(http://) or C(https://), without a password.
+            type: str
+            required: true
+          certificates:
+            description: PEM file of the root certificates that are trusted for it, and of intermediates.
+            type: path
+            required: true
+          required:
+            description: Whether nothing is sealed without its word. Else a point without one is sealed, with a warning.
+            type: bool
+            default: false
+          timeout:
+            description: How long to wait for it, in seconds.
+            type: float
+            default: 10.0
+          ca_path:
+            description: PEM file of the CAs of an C(https://) URL, instead of the system's.
+            type: path
   repository_id:
     description:
       - "The pin: the SHA-256 of a root link of the repository, as M(holdfast.config.repository) prints it. Without it

@@ -49,6 +49,12 @@ options:
     description: Do not fail the task where the sealed point is incomplete.
     type: bool
     default: false
+  carry_limit:
+    description:
+      - How many silent streams get a later lock at most when the point is sealed. What the store would drop first comes
+        first, and the next run goes on.
+    type: int
+    default: 500
 seealso:
   - module: holdfast.config.snapshot
 notes:
@@ -142,6 +148,33 @@ missing_hosts:
 waiting_hosts:
   description: Expected hosts of later batches.
   returned: when O(state=sealed)
+  type: list
+  elements: str
+  sample: []
+carried:
+  description: How many streams of hosts that did not answer, or were not asked, got a later lock.
+  returned: when O(state=sealed)
+  type: int
+  sample: 0
+carry_waiting:
+  description: How many of them wait for the next run.
+  returned: when O(state=sealed)
+  type: int
+  sample: 0
+carry_failed:
+  description: Those whose objects are gone or damaged, with the reason. There the last copy is at stake.
+  returned: when O(state=sealed)
+  type: list
+  elements: str
+  sample: []
+timestamped:
+  description: Whether a time-stamp authority has stamped the point.
+  returned: when O(state=sealed)
+  type: bool
+  sample: false
+shipped:
+  description: What earlier runs of this controller had sealed and the store took only now, a line for each point.
+  returned: when O(state=open)
   type: list
   elements: str
   sample: []

@@ -36,6 +36,13 @@ options:
     type: str
     choices: [names, signatures, content, keys]
     default: content
+  known_recovery_points:
+    description:
+      - Ids of recovery points that are known elsewhere, from tickets, job results or a SIEM. One that is not there, or
+        not believed, breaks a promise. So a hidden newest point shows, a frozen replica, and an old copy of the store.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: holdfast.config.restore
 notes:
@@ -101,6 +108,11 @@ stored_bytes:
   returned: always
   type: int
   sample: 1048576
+timestamped:
+  description: How many of these points have a time stamp that is believed, where an authority is configured.
+  returned: always
+  type: int
+  sample: 0
 unsealed:
   description: Packs and manifests that belong to no recovery point, left by interrupted runs.
   returned: always

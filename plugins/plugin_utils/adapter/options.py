@@ -7,16 +7,24 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import typing as t
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .. import keyring, store
 from ..errors import PolicyError
+from ..keyring import people
 from ..keyring.base import Keyring
-from ..model.policy import Finding, Policy, RetentionClass, read_classes, read_policy, refuse
+from ..model.people import read_people, read_quorum
+from ..model.policy import Finding, Policy, read_classes, read_policy, refuse
+from ..model.retention import RetentionClass
+from ..model.root import Person, Quorum
 from ..store.base import Store
+from ..store.file import FileStore
 from ..usecases.repository import Repository, open_repository
+from ..usecases.stamps import TimeStamping
+from ..usecases.succession import Asking
 from . import run
 
 REPOSITORY: Mapping[str, t.Any] = {
@@ -32,6 +40,16 @@ REPOSITORY: Mapping[str, t.Any] = {
                     "path": {"type": "path"},
                 },
             },
+            "timestamp": {
+                "type": "dict",
+                "options": {
+                    "url": {"type": "str", "required": True},
+                    "certificates": {"type": "path", "required": True},
+                    "required": {"type": "bool", "default": False},
+                    "timeout": {"type": "float", "default": 10.0},
+                    "ca_path": {"type": "path"},
+                },
+            },
         },
     },
     "repository_id": {"type": "str"},
@@ -41,6 +59,16 @@ POLICY: Mapping[str, t.Any] = {
     "classes": {"type": "dict"},
     "tiers": {"type": "dict"},
     "components": {"type": "list", "elements": "dict"},
+}
+PEOPLE: Mapping[str, t.Any] = {
+    "people": {"type": "list", "elements": "dict"},
+    "quorum": {"type": "dict"},
+}
+ASKING: Mapping[str, t.Any] = {
+    "requester": {"type": "str"},
+    "reason": {"type": "str"},
+    "ticket": {"type": "str"},
+    "valid_days": {"type": "int", "default": 7},
 }
 CHANGE: Mapping[str, t.Any] = {
     "change": {
@@ -94,6 +122,33 @@ class Options:
         refuse(findings)
         return classes
 
+    def people(self) -> tuple[Person, ...] | None:
+        """The people of the root, None where none are declared; raises PolicyError with every finding."""
+        findings: list[Finding] = []
+        found = read_people(self.inherited("people"), findings, canonical=people.canonical_key)
+        refuse(findings)
+        return found
+
+    def quorum(self) -> tuple[Quorum, ...] | None:
+        """What operations take of people, None where nothing is declared; raises PolicyError with every finding."""
+        findings: list[Finding] = []
+        found = read_quorum(self.inherited("quorum"), findings)
+        refuse(findings)
+        return found
+
+    def asking(self) -> Asking:
+        """Who asks people to sign, why and for how long; the change's ticket and requester where none are given."""
+        change = self.change()
+        days = self["valid_days"]
+        if not 1 <= days <= 90:
+            refuse([Finding("valid_days", f"{days} is not a number of days", "Give 1 to 90.")])
+        return Asking(
+            by=self["requester"] or change.get("requester", ""),
+            reason=self["reason"] or "",
+            ticket=self["ticket"] or change.get("id", ""),
+            lasts=dt.timedelta(days=days),
+        )
+
     def change(self) -> Mapping[str, str]:
         """The run's change, with only what was given."""
         given = self.inherited("change") or {}
@@ -116,6 +171,7 @@ class Location:
     keyring_type: str
     keyring_path: str
     pin: str | None
+    timestamp: Mapping[str, t.Any] | None = None
 
     @classmethod
     def read(cls, given: t.Any, pin: t.Any) -> Location:
@@ -133,11 +189,37 @@ class Location:
             findings.append(Finding("holdfast_repository_id", "is not a text", "Put it in quotes."))
         refuse(findings)
         kind = str(ring.get("type", "local"))
-        return cls(str(values["name"]), str(values["url"]), kind, str(ring.get("path") or ""), pin or None)
+        stamps = _read_timestamp(fields.get("timestamp"))
+        return cls(str(values["name"]), str(values["url"]), kind, str(ring.get("path") or ""), pin or None, stamps)
 
     def store(self, *, check: bool = False, create: bool = False) -> Store:
         """Connect to the store; puts go nowhere in check mode, nor once the controlling process has gone."""
         return store.connect(self.url, dry_run=check, create=create, may_write=run.require_controller)
+
+    def stamping(self) -> TimeStamping | None:
+        """Who stamps the time of recovery points; raises PolicyError where the certificates cannot be read."""
+        if self.timestamp is None:
+            return None
+        path = Path(self.timestamp["certificates"]).expanduser()
+        try:
+            certificates = path.read_bytes()
+        except OSError as e:
+            raise PolicyError(
+                f"the certificates of the time-stamp authority cannot be read: {e.strerror}",
+                item=str(path),
+                remedy="Name a PEM file in holdfast_repository.timestamp.certificates.",
+            ) from e
+        return TimeStamping(
+            self.timestamp["url"],
+            certificates,
+            self.timestamp["required"],
+            self.timestamp["timeout"],
+            self.timestamp["ca_path"],
+        )
+
+    def expiry(self) -> FileStore:
+        """Connect to the store for what it cannot do by itself: to let go of what has expired."""
+        return store.connect_expiry(self.url)
 
     def keyring(self) -> Keyring:
         """Connect to the keyring; an auditor's inventory need not name one."""
@@ -148,6 +230,34 @@ class Location:
     def repository(self, *, check: bool = False) -> Repository:
         """Open the pinned repository; raises TrustError or PolicyError where it is not that."""
         return open_repository(self.store(check=check), pin=self.pin, name=self.name)
+
+
+def _read_timestamp(given: t.Any) -> Mapping[str, t.Any] | None:
+    """Read ``holdfast_repository.timestamp``, whichever way it came."""
+    if given is None:
+        return None
+    key = "holdfast_repository.timestamp"
+    fields = given if isinstance(given, Mapping) else {}
+    findings = []
+    url = fields.get("url")
+    # this stands in the run folder, and what people paste into a URL is a password
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")) or "@" in url:
+        findings.append(Finding(f"{key}.url", "is no http URL without a password", "Give https://host/path."))
+    if not isinstance(fields.get("certificates"), str):
+        findings.append(Finding(f"{key}.certificates", "is not set", "Name the PEM file of its root certificates."))
+    timeout = fields.get("timeout", 10.0)
+    if not isinstance(timeout, (int, float)) or not 0 < timeout <= 600:
+        findings.append(Finding(f"{key}.timeout", f"{timeout!r} is no number of seconds", "Give 1 to 600."))
+    if not isinstance(fields.get("required", False), bool):
+        findings.append(Finding(f"{key}.required", "is neither true nor false", "Give one of them."))
+    refuse(findings)
+    return {
+        "url": url,
+        "certificates": fields["certificates"],
+        "required": fields.get("required", False),
+        "timeout": float(timeout),
+        "ca_path": fields.get("ca_path"),
+    }
 
 
 def plain(value: t.Any) -> t.Any:

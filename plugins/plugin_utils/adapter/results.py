@@ -6,13 +6,21 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
+from collections.abc import Sequence
 
+from ..errors import PolicyError
+from ..keyring.people import NAMESPACE
 from ..model import instant
 from ..model.verification import Report
+from ..usecases.approvals import Pending
+from ..usecases.prune import Pruned
 from ..usecases.restore import Restored
 from ..usecases.run_folder import Receipt
 from ..usecases.seal_point import Sealed
+from ..usecases.succession import Outcome
+from .options import Location
 
 _NAMED = 20
 
@@ -31,7 +39,107 @@ def sealed_point(sealed: Sealed) -> dict[str, t.Any]:
         "failed_hosts": dict(sealed.failed),
         "missing_hosts": list(sealed.missing),
         "waiting_hosts": list(sealed.waiting),
+        "carried": sealed.carried,
+        "carry_waiting": sealed.carry_waiting,
+        "carry_failed": list(sealed.carry_failed),
+        "timestamped": sealed.timestamped,
+        "warnings": [*sealed.warnings, *(f"not carried: {line}" for line in sealed.carry_failed[:_NAMED])],
     }
+
+
+def root(location: Location, outcome: Outcome, *, to_sign: str | None, diff: bool) -> dict[str, t.Any]:
+    """What became of a repository's root."""
+    pin = outcome.root.id if outcome.root else ""
+    result: dict[str, t.Any] = {
+        "changed": outcome.changed,
+        "repository": location.name,
+        "location": location.url,
+        "root_state": outcome.state,
+        "link": outcome.root.link if outcome.root else 0,
+        "repository_id": pin,
+        "inventory_line": inventory_line(pin) if pin else "",
+        "next_steps": _next_steps(location, outcome, to_sign),
+    }
+    if outcome.pending is not None and outcome.approval is not None:
+        result |= {
+            "request": outcome.pending.id,
+            "signed_by": list(outcome.approval.counted),
+            "lacking": list(outcome.approval.lacking),
+        }
+    if diff and outcome.before != outcome.after:
+        result["diff"] = {name: _lines(lines) for name, lines in (("before", outcome.before), ("after", outcome.after))}
+    return result
+
+
+def pruned(location: Location, given: Pruned, *, diff: bool) -> dict[str, t.Any]:
+    """What was let go of."""
+    result: dict[str, t.Any] = {
+        "changed": bool(given.removed),
+        "repository": location.name,
+        "location": location.url,
+        "removed": len(given.removed),
+        "freed_bytes": given.freed_bytes,
+        "kept_last_copies": list(given.kept),
+    }
+    if diff and given.removed:
+        result["diff"] = {"before": _lines(given.removed), "after": ""}
+    return result
+
+
+def write_to_sign(pending: Pending, path: str | None) -> None:
+    """Write the bytes that people sign, for its owner alone; raises PolicyError where that cannot be."""
+    if path is None:
+        return
+    try:
+        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(pending.to_sign)
+    except OSError as e:
+        raise PolicyError(
+            f"what people are to sign cannot be written: {e.strerror}",
+            item=path,
+            remedy="Name another file in to_sign.",
+        ) from e
+
+
+def inventory_line(pin: str) -> str:
+    """The line to paste into the inventory."""
+    # single quotes: JSON, as ansible prints it, would escape double ones
+    return f"holdfast_repository_id: '{pin}'"
+
+
+def _lines(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _next_steps(location: Location, outcome: Outcome, to_sign: str | None) -> list[str]:
+    pin = outcome.root.id if outcome.root else ""
+    keys = location.keyring_path
+    if outcome.state == "made" and pin:
+        return [
+            f"Put this line into the inventory: {inventory_line(pin)}",
+            f"Move {keys}/escrow to media that stay offline: with it, stock age opens every pack.",
+            f"Keep {keys}/open only where restores run; backups need {keys}/seal alone.",
+        ]
+    if outcome.state == "followed" and pin:
+        return [
+            f"Put this line into the inventory, now or later: {inventory_line(pin)}",
+            f"Copy {keys}/seal to where backups run and {keys}/open to where restores run, where keys are new.",
+            f"Move {keys}/escrow offline beside the one that is there, if there is a new one.",
+        ]
+    if outcome.pending is None:
+        return []
+    file = to_sign or "FILE"
+    steps = (
+        []
+        if to_sign
+        else [f"Write what is to be signed: record state=checked request={outcome.pending.id} to_sign=FILE"]
+    )
+    return [
+        *steps,
+        f"Each of them signs it: ssh-keygen -Y sign -f KEY -n {NAMESPACE} {file}",
+        f"Add each signature: record state=signed request={outcome.pending.id} signature={file}.sig",
+        "Then run this again, as it was.",
+    ]
 
 
 def receipt(given: Receipt, *, diff: bool) -> dict[str, t.Any]:
@@ -101,6 +209,7 @@ def report(given: Report) -> dict[str, t.Any]:
         "records": given.records,
         "objects": given.objects,
         "stored_bytes": given.stored_bytes,
+        "timestamped": given.timestamped,
         "unsealed": given.unsealed,
         "findings": [
             {"severity": f.severity.value, "item": f.item, "problem": f.problem, "remedy": f.remedy}

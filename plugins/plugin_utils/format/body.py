@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import FormatError
-from ..model.point import Body, ConsistencyFinding, HostFailure, ObjectRef, StreamEntry, StreamState
+from ..model.point import Body, ConsistencyFinding, HostFailure, ObjectRef, Retirement, StreamEntry, StreamState
 from ..seal import zstd
 from . import canonical, names
 from .canonical import Fields, moment, words
@@ -51,6 +51,8 @@ def write(body: Body) -> bytes:
         "change": dict(body.change),
         "complete": body.complete,
     }
+    if body.retired:
+        document["retired"] = [write_retirement(retirement) for retirement in body.retired]
     plain = canonical.dump(document)
     if len(plain) > SIZE_LIMIT:
         raise FormatError(f"the body would be larger than {SIZE_LIMIT} bytes", remedy="Split the repository.")
@@ -78,6 +80,27 @@ def read(data: bytes, *, what: str) -> Body:
         consistency=fields.each("consistency", lambda f: ConsistencyFinding(f.text("check"), f.text("detail"))),
         change=fields.mapping("change"),
         complete=fields.flag("complete"),
+        retired=fields.each("retired", read_retirement) if fields.has("retired") else (),
+    )
+
+
+def write_retirement(retirement: Retirement) -> dict[str, t.Any]:
+    """A retirement that a full body has taken in."""
+    return {
+        "host": retirement.host,
+        "stream": retirement.stream,
+        "at": moment(retirement.at),
+        "record": retirement.record,
+    }
+
+
+def read_retirement(fields: Fields) -> Retirement:
+    """Read :func:`write_retirement` back."""
+    return Retirement(
+        host=fields.text("host"),
+        stream=fields.text_or_none("stream"),
+        at=fields.moment("at"),
+        record=fields.digest("record"),
     )
 
 

@@ -39,6 +39,7 @@ class Kind(enum.Enum):
     BODY = "bodies"
     POINT = "points"
     RECORD = "records"
+    STAMP = "stamps"
 
 
 _SUFFIX = {
@@ -48,6 +49,7 @@ _SUFFIX = {
     Kind.BODY: ".json.zst",
     Kind.POINT: ".json",
     Kind.RECORD: ".json",
+    Kind.STAMP: ".tsr",
 }
 
 
@@ -94,7 +96,7 @@ def for_snapshot(kind: Kind, retention_class: str, host: str, stream: str, at: d
 
 
 def for_point(kind: Kind, at: dt.datetime, run: str, data: bytes) -> str:
-    """Name a body or a point."""
+    """Name a body, a point, or the time stamp of one."""
     return _checked(ObjectName(kind, _digest(data), at=at, run=run))
 
 

@@ -10,55 +10,62 @@ import hashlib
 import typing as t
 
 from ..model.keys import ClassYearKey, DigestKey, PublicKeys, SignKey
-from ..model.policy import LOCK_MODES, RetentionClass
-from ..model.root import Person, Quorum, Root
+from ..model.policy import LOCK_MODES
+from ..model.retention import RetentionClass
+from ..model.root import ANY_KEY, Person, Quorum, Root
 from . import canonical, dsse
 from .canonical import Fields, moment
+from .record import read_request, write_request
 
 PAYLOAD_TYPE = "application/vnd.holdfast.root+json"
 
 
 def payload(root: Root) -> bytes:
     """The bytes of a link that are to be signed; ``root.id`` is not among them."""
-    return canonical.dump(
-        {
-            **canonical.header("root", root.repository),
-            "link": root.link,
-            "previous": root.previous,
-            "created": moment(root.created),
-            "classes": [
-                {"name": kept.name, "days": kept.days, "mode": kept.mode}
-                for kept in sorted(root.classes.values(), key=lambda kept: kept.name)
-            ],
-            "keys": {
-                "sign": [_write_sign(key) for key in root.keys.sign],
-                "wrap": [_write_class_year(key) for key in root.keys.wrap],
-                "escrow": [_write_class_year(key) for key in root.keys.escrow],
-                "digest": [{"id": key.id, "scheme": key.scheme} for key in root.keys.digest],
-            },
-            "people": [
-                {
-                    "principal": person.principal,
-                    "roles": list(person.roles),
-                    "public": person.public,
-                    "not_before": moment(person.not_before),
-                    "not_after": moment(person.not_after),
-                }
-                for person in root.people
-            ],
-            "quorum": [
-                {"operation": quorum.operation, "required": quorum.required, "roles": list(quorum.roles)}
-                for quorum in root.quorum
-            ],
-            "tips": list(root.tips),
-        }
-    )
+    document: dict[str, t.Any] = {
+        **canonical.header("root", root.repository),
+        "link": root.link,
+        "previous": root.previous,
+        "created": moment(root.created),
+        "classes": [_write_class(kept) for _name, kept in sorted(root.classes.items())],
+        "keys": {
+            "sign": [_write_sign(key) for key in root.keys.sign],
+            "wrap": [_write_class_year(key) for key in root.keys.wrap],
+            "escrow": [_write_class_year(key) for key in root.keys.escrow],
+            "digest": [{"id": key.id, "scheme": key.scheme} for key in root.keys.digest],
+        },
+        "people": [
+            {
+                "principal": person.principal,
+                "roles": list(person.roles),
+                "public": person.public,
+                "not_before": moment(person.not_before),
+                "not_after": moment(person.not_after),
+            }
+            for person in root.people
+        ],
+        "quorum": [_write_quorum(quorum) for quorum in root.quorum],
+        "tips": list(root.tips),
+    }
+    if root.records:
+        document["records"] = list(root.records)
+    if root.request is not None:
+        document["request"] = write_request(root.request)
+    return canonical.dump(document)
 
 
 def read(data: bytes, *, what: str) -> tuple[Root, dsse.Envelope]:
     """Read a link and its envelope. Neither signature nor place in the chain is judged here."""
     envelope = dsse.read(data, PAYLOAD_TYPE, what=what)
-    fields = canonical.expect(canonical.load(envelope.payload, what=what), "root", what=what)
+    return read_payload(envelope.payload, id=hashlib.sha256(data).hexdigest(), what=what), envelope
+
+
+def read_payload(data: bytes, *, id: str, what: str) -> Root:  # noqa: A002
+    """Read :func:`payload` back.
+
+    :param id: the SHA-256 of the link it is in; empty where nobody has signed it yet.
+    """
+    fields = canonical.expect(canonical.load(data, what=what), "root", what=what)
     keys = fields.inner("keys")
     classes = fields.each("classes", _read_class)
     if not classes or len({kept.name for kept in classes}) != len(classes):
@@ -71,8 +78,8 @@ def read(data: bytes, *, what: str) -> tuple[Root, dsse.Envelope]:
     )
     if not public.digest:
         raise keys.refuse("digest", "is empty")
-    root = Root(
-        id=hashlib.sha256(data).hexdigest(),
+    return Root(
+        id=id,
         repository=fields.text("repository"),
         link=fields.number("link"),
         previous=fields.digest_or_none("previous"),
@@ -80,10 +87,21 @@ def read(data: bytes, *, what: str) -> tuple[Root, dsse.Envelope]:
         classes={kept.name: kept for kept in classes},
         keys=public,
         people=fields.each("people", _read_person),
-        quorum=fields.each("quorum", lambda f: Quorum(f.text("operation"), f.number("required"), f.texts("roles"))),
+        quorum=fields.each("quorum", _read_quorum),
         tips=fields.digests("tips"),
+        records=fields.digests("records") if fields.has("records") else (),
+        request=read_request(fields.inner("request")) if fields.has("request") else None,
     )
-    return root, envelope
+
+
+def _write_class(kept: RetentionClass) -> dict[str, t.Any]:
+    document = {"name": kept.name, "days": kept.days, "mode": kept.mode}
+    return document if kept.maximum is None else {**document, "maximum": kept.maximum}
+
+
+def _write_quorum(quorum: Quorum) -> dict[str, t.Any]:
+    document = {"operation": quorum.operation, "required": quorum.required, "roles": list(quorum.roles)}
+    return document if quorum.presence == ANY_KEY else {**document, "presence": quorum.presence}
 
 
 def _write_sign(key: SignKey) -> dict[str, t.Any]:
@@ -111,7 +129,17 @@ def _read_class(fields: Fields) -> RetentionClass:
     mode = fields.text("mode")
     if mode not in LOCK_MODES:
         raise fields.refuse("mode", "is no lock mode of this format")
-    return RetentionClass(fields.text("name"), fields.number("days"), mode)
+    maximum = fields.number("maximum") if fields.has("maximum") else None
+    return RetentionClass(fields.text("name"), fields.number("days"), mode, maximum)
+
+
+def _read_quorum(fields: Fields) -> Quorum:
+    return Quorum(
+        operation=fields.text("operation"),
+        required=fields.number("required"),
+        roles=fields.texts("roles"),
+        presence=fields.text("presence") if fields.has("presence") else ANY_KEY,
+    )
 
 
 def _read_sign(fields: Fields) -> SignKey:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import abc
 import datetime as dt
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..errors import DependencyMissingError, UnknownVersionError
 from ..model.keys import ClassYearKey, DigestKey, PublicKeys, Signature
@@ -24,6 +24,9 @@ try:
     from cryptography.hazmat.primitives.kdf import hkdf
 except ImportError:
     hashes = hkdf = None  # type: ignore[assignment]
+
+# retention class, year and series of a key to wrap under or for escrow
+ClassYear = tuple[str, int, str]
 
 AGE_X25519 = "age-x25519"
 HKDF_SHA256 = "hkdf-sha256"
@@ -56,11 +59,44 @@ class Keyring(abc.ABC):
         """
 
     @abc.abstractmethod
-    def sign(self, pae: bytes, *, use: str) -> Signature:
-        """Sign with the newest key of that use (ed25519, RFC 8032).
+    def renew(
+        self,
+        *,
+        repository: str,
+        named: PublicKeys,
+        spent: Collection[str],
+        uses: Collection[str],
+        wrap: Sequence[ClassYear],
+        escrow: Sequence[ClassYear],
+        now: dt.datetime,
+    ) -> PublicKeys:
+        """Return *named* with new keys added; the owner alone does this, by hand.
+
+        A key that an earlier call made, and that no root has named since, is taken before another one is made.
+
+        :param named: the keys of the newest root.
+        :param spent: ids of all signing and digest keys that any root has named: none of them is new.
+        :param uses: what to add a key for: ``point``, ``record``, ``digest``.
+        :param wrap: which keys to wrap under to add.
+        :param escrow: which escrow keys to add.
+        :param now: from when new signing keys are valid, for ten years.
+        :raises KeyringError: this is another repository's keyring.
+        """
+
+    @abc.abstractmethod
+    def signer(self, *, use: str, among: Collection[str]) -> str:
+        """The id of the newest key here that signs for a use and is one of *among*.
+
+        :param use: ``point`` (seal half) or ``record`` (open half).
+        :param among: ids that the root lets sign: a keyring may hold keys that no root names, yet or any more.
+        :raises WrongKeyError: there are keys of that use, and none of them is one of these.
+        """
+
+    @abc.abstractmethod
+    def sign(self, pae: bytes, *, use: str, key_id: str) -> Signature:
+        """Sign with the key that :meth:`signer` named (ed25519, RFC 8032).
 
         :param pae: the bytes to sign: the pre-authentication encoding of a DSSE envelope.
-        :param use: ``point`` (seal half) or ``record`` (open half).
         """
 
     @abc.abstractmethod

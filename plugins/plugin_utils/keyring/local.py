@@ -17,7 +17,7 @@ import datetime as dt
 import re
 import secrets
 import typing as t
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from ..errors import (
@@ -33,7 +33,7 @@ from ..model import instant
 from ..model.keys import ClassYearKey, DigestKey, PublicKeys, Signature, SignKey
 from ..seal import age
 from . import published, sign
-from .base import AGE_X25519, HKDF_SHA256, Keyring, derive
+from .base import AGE_X25519, HKDF_SHA256, ClassYear, Keyring, derive
 from .folder import PrivateFolder
 from .published import Published
 
@@ -98,7 +98,7 @@ class LocalKeyring(Keyring):
         for name in classes:
             if not _CLASS_NAME.fullmatch(name):
                 raise PolicyError(f"{name!r} is not a class name", remedy="Use lower-case letters, digits and hyphens")
-        wanted = [(name, year) for name in classes for year in range(first_year, first_year + years)]
+        wanted = [(name, year, "") for name in classes for year in range(first_year, first_year + years)]
         root = PrivateFolder(self._path)
         root.make()
         with root.locked():
@@ -107,14 +107,63 @@ class LocalKeyring(Keyring):
                 return self._unchanged(known, wanted)
             return self._completed(known or PublicKeys((), (), (), ()), repository, wanted, now)
 
-    def sign(self, pae: bytes, *, use: str) -> Signature:
-        half = {"point": self._seal, "record": self._open}.get(use)
-        if half is None:
-            raise KeyringError(f"no key of a keyring signs for the use {use!r}")
+    def renew(
+        self,
+        *,
+        repository: str,
+        named: PublicKeys,
+        spent: Collection[str],
+        uses: Collection[str],
+        wrap: Sequence[ClassYear],
+        escrow: Sequence[ClassYear],
+        now: dt.datetime,
+    ) -> PublicKeys:
+        """See :meth:`Keyring.renew`. It takes both halves; escrow/ is made anew where it was moved away."""
+        root = PrivateFolder(self._path)
+        with root.locked():
+            for half in (self._seal, self._open):
+                _present(half, _PUBLISHED)
+            known = self._known(repository) or named
+            valid_from = instant.whole(now)
+            sign_keys = tuple(
+                _sign_key(half, use, valid_from, spent)
+                for half, use in ((self._seal, "point"), (self._open, "record"))
+                if use in uses
+            )
+            if escrow:
+                self._make_escrow(repository)
+            made = PublicKeys(
+                sign=sign_keys,
+                wrap=_class_year_keys(self._open, wrap),
+                escrow=_class_year_keys(self._escrow, escrow),
+                digest=(_digest_key(self._seal, spent),) if "digest" in uses else (),
+            )
+            self._publish(repository, _joined(known, made))
+            return _joined(named, made)
+
+    def signer(self, *, use: str, among: Collection[str]) -> str:
+        half = self._half(use)
         ids = [key.id for key in self._published(half).keys.sign if key.use == use]
         if not ids:
             raise _missing(half, _PUBLISHED)
-        return Signature(ids[-1], sign.sign(_present(half, f"{use}-{ids[-1]}.pem"), pae))
+        fitting = [key_id for key_id in ids if key_id in among]
+        if not fitting:
+            raise WrongKeyError(
+                f"the keyring has no {use} key that the root lets sign now",
+                item=str(half.path),
+                remedy=f"Use the {half.path.name} half of this repository, or copy it anew from its owner: "
+                "keys may have been renewed. Compare the clocks too",
+            )
+        return fitting[-1]
+
+    def sign(self, pae: bytes, *, use: str, key_id: str) -> Signature:
+        return Signature(key_id, sign.sign(_present(self._half(use), f"{use}-{key_id}.pem"), pae))
+
+    def _half(self, use: str) -> PrivateFolder:
+        half = {"point": self._seal, "record": self._open}.get(use)
+        if half is None:
+            raise KeyringError(f"no key of a keyring signs for the use {use!r}")
+        return half
 
     def digest_key(self, key: DigestKey, *, repository: str) -> bytes:
         if key.scheme != HKDF_SHA256:
@@ -182,7 +231,7 @@ class LocalKeyring(Keyring):
             )
         return keys
 
-    def _unchanged(self, known: PublicKeys, wanted: Sequence[tuple[str, int]]) -> PublicKeys:
+    def _unchanged(self, known: PublicKeys, wanted: Sequence[ClassYear]) -> PublicKeys:
         if _gaps(known.wrap, wanted) or _gaps(known.escrow, wanted):
             half = self._open if self._seal.exists() else self._seal
             raise KeyMissingError(
@@ -193,7 +242,7 @@ class LocalKeyring(Keyring):
         return known
 
     def _completed(
-        self, known: PublicKeys, repository: str, wanted: Sequence[tuple[str, int]], now: dt.datetime
+        self, known: PublicKeys, repository: str, wanted: Sequence[ClassYear], now: dt.datetime
     ) -> PublicKeys:
         """Make what is missing. Private keys first, then the two lists: a key that was published exists.
 
@@ -203,54 +252,62 @@ class LocalKeyring(Keyring):
         self._open.make()
         escrow_gaps = _gaps(known.escrow, wanted)
         if escrow_gaps:
-            self._escrow.make()
-            self._escrow.write("README.txt", _ESCROW_README.format(repository=repository).encode())
+            self._make_escrow(repository)
         keys = PublicKeys(
             sign=known.sign
             + tuple(
-                _sign_key(half, use, instant.whole(now))
+                _sign_key(half, use, instant.whole(now), ())
                 for half, use in ((self._seal, "point"), (self._open, "record"))
                 if not any(key.use == use for key in known.sign)
             ),
             wrap=known.wrap + _class_year_keys(self._open, _gaps(known.wrap, wanted)),
             escrow=known.escrow + _class_year_keys(self._escrow, escrow_gaps),
-            digest=known.digest or (_digest_key(self._seal),),
+            digest=known.digest or (_digest_key(self._seal, ()),),
         )
+        self._publish(repository, keys)
+        return keys
+
+    def _make_escrow(self, repository: str) -> None:
+        self._escrow.make()
+        self._escrow.write("README.txt", _ESCROW_README.format(repository=repository).encode())
+
+    def _publish(self, repository: str, keys: PublicKeys) -> None:
         document = published.dump(Published(repository, keys))
         for half in (self._open, self._seal):
             if half.read(_PUBLISHED) != document:
                 half.write(_PUBLISHED, document)
-        return keys
 
     def _published(self, half: PrivateFolder) -> Published:
         return published.load(_present(half, _PUBLISHED), what=str(half.path / _PUBLISHED))
 
 
-def _sign_key(half: PrivateFolder, use: str, now: dt.datetime) -> SignKey:
-    left = _left(half, use, "pem")
+def _sign_key(half: PrivateFolder, use: str, now: dt.datetime, spent: Collection[str]) -> SignKey:
+    left = _left(half, use, "pem", spent)
     if left:
-        public = sign.public_of(_present(half, left))
+        public = sign.public_of(_present(half, f"{use}-{left}.pem"))
     else:
         pem, public = sign.generate()
         half.write(f"{use}-{sign.key_id(public)}.pem", pem)
     return SignKey(sign.key_id(public), use, sign.ALGORITHM, public, now, now + _SIGN_VALIDITY)
 
 
-def _digest_key(half: PrivateFolder) -> DigestKey:
-    left = _left(half, "digest", "key")
+def _digest_key(half: PrivateFolder, spent: Collection[str]) -> DigestKey:
+    left = _left(half, "digest", "key", spent)
     if left:
-        return DigestKey(left.removeprefix("digest-").removesuffix(".key"), HKDF_SHA256)
+        return DigestKey(left, HKDF_SHA256)
     # an id of its own: nothing about the secret follows from it
     key = DigestKey(secrets.token_hex(8), HKDF_SHA256)
     half.write(f"digest-{key.id}.key", f"{secrets.token_hex(32)}\n".encode())
     return key
 
 
-def _left(half: PrivateFolder, use: str, suffix: str) -> str | None:
-    return next((name for name in half.names() if re.fullmatch(rf"{use}-[0-9a-f]{{16}}\.{suffix}", name)), None)
+def _left(half: PrivateFolder, use: str, suffix: str, spent: Collection[str]) -> str | None:
+    """The id of a key that was made and that no root names: a run was killed, or nobody signed its root."""
+    found = (re.fullmatch(rf"{use}-([0-9a-f]{{16}})\.{suffix}", name) for name in half.names())
+    return next((match[1] for match in found if match and match[1] not in spent), None)
 
 
-def _class_year_keys(folder: PrivateFolder, gaps: Iterable[tuple[str, int]]) -> tuple[ClassYearKey, ...]:
+def _class_year_keys(folder: PrivateFolder, gaps: Iterable[ClassYear]) -> tuple[ClassYearKey, ...]:
     """Make an identity for each class and year, in one write; lines that are in the file stay as they are."""
     gaps = list(gaps)
     if not gaps:
@@ -261,12 +318,12 @@ def _class_year_keys(folder: PrivateFolder, gaps: Iterable[tuple[str, int]]) -> 
     recipients = {identity.name: identity.recipient for identity in _identities(text, folder)}
     lines = []
     keys = []
-    for retention_class, year in gaps:
-        name = f"{retention_class}-{year}"
+    for retention_class, year, series in gaps:
+        name = f"{retention_class}-{year}{series}"
         if name not in recipients:
             secret, recipients[name] = age.generate()
             lines.append(f"# {name} {recipients[name]}\n{secret}\n")
-        keys.append(ClassYearKey(retention_class, year, AGE_X25519, recipients[name]))
+        keys.append(ClassYearKey(retention_class, year, AGE_X25519, recipients[name], series))
     if lines:
         folder.write(_IDENTITIES, text + "".join(lines).encode())
     return tuple(keys)
@@ -293,12 +350,23 @@ def _identities(text: bytes, folder: PrivateFolder) -> list[_Identity]:
     return found
 
 
-def _gaps(keys: Sequence[ClassYearKey], wanted: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    known = {(key.retention_class, key.year) for key in keys}
+def _gaps(keys: Sequence[ClassYearKey], wanted: Sequence[ClassYear]) -> list[ClassYear]:
+    known = {(key.retention_class, key.year, key.series) for key in keys}
     return [each for each in dict.fromkeys(wanted) if each not in known]
 
 
 _Key = t.TypeVar("_Key")
+
+
+def _joined(one: PublicKeys, other: PublicKeys) -> PublicKeys:
+    """The keys of both; a signing key that was made before keeps the days that it was given first."""
+    known = {key.id for key in one.sign}
+    return PublicKeys(
+        sign=one.sign + tuple(key for key in other.sign if key.id not in known),
+        wrap=_union((one.wrap, other.wrap)),
+        escrow=_union((one.escrow, other.escrow)),
+        digest=_union((one.digest, other.digest)),
+    )
 
 
 def _union(several: Iterable[tuple[_Key, ...]]) -> tuple[_Key, ...]:

@@ -70,6 +70,7 @@ class Report:
     records: int
     objects: int
     stored_bytes: int
+    timestamped: int
     unsealed: int
     findings: tuple[Finding, ...]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import typing as t
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,9 @@ from pathlib import Path
 from ..errors import PolicyError, UnavailableError
 from .base import Store
 from .wrappers import DryRunStore, GuardedStore, RetryStore
+
+if t.TYPE_CHECKING:
+    from .file import FileStore
 
 
 def connect(
@@ -36,6 +40,16 @@ def connect(
         store = GuardedStore(store, may_write)
     store = RetryStore(store)
     return DryRunStore(store) if dry_run else store
+
+
+def connect_expiry(url: str) -> FileStore:
+    """Return the store at *url* as one whose expired objects can be removed.
+
+    :raises PolicyError: the URL does not name a store of this version that has no expiry of its own.
+    """
+    from .file import FileStore
+
+    return FileStore(_file_path(url))
 
 
 def _open_file(root: Path, *, create: bool, dry_run: bool) -> Store:

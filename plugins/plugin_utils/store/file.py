@@ -23,9 +23,9 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import CorruptError, FormatError, ObjectMissingError, StoreError, UnavailableError
+from ..errors import CorruptError, DeniedError, FormatError, ObjectMissingError, StoreError, UnavailableError
 from ..model.instant import from_name, to_name
-from .base import DENIED, Listed, Store, Stored, name_fault
+from .base import DENIED, Listed, Store, Stored, name_fault, validate_name
 
 _INCOMING = ".incoming"
 _LEFTOVER = dt.timedelta(days=1)
@@ -82,6 +82,30 @@ class FileStore(Store):
                 finally:
                     os.close(fd)
         return store
+
+    def expire(self, name: str, version: str) -> None:
+        """Remove a version whose lock has ended: what a store with a lifecycle does by itself, long after the lock.
+
+        No other store has this, and the interface has not: nobody deletes through it. Idempotent and durable on return.
+
+        :raises DeniedError: the version is locked still, or held.
+        """
+        validate_name(name)
+        with self._mapped("remove", name):
+            try:
+                listed = self._head(name, version)
+            except ObjectMissingError:
+                return
+            if listed.held or listed.lock_until is None or listed.lock_until >= self._clock():
+                raise DeniedError(
+                    f"{self.location} keeps it: it is {'held' if listed.held else 'locked'}",
+                    item=name,
+                    remedy="Wait for the end of its lock",
+                )
+            folder, last = _split(name)
+            with self._folder(folder) as here, contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{last}@{version}", dir_fd=here)
+                os.fsync(here)
 
     def _clock(self) -> dt.datetime:
         with self._incoming() as incoming:

@@ -6,19 +6,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime as dt
 import re
 from collections.abc import Iterator
 
-from ..errors import (
-    FormatError,
-    NotFoundError,
-    ObjectMissingError,
-    PolicyError,
-)
-from ..format import names
+from ..errors import NotFoundError, PolicyError
 from ..model import instant
 from ..model.point import StreamEntry
 from . import points
@@ -76,6 +69,9 @@ def choose(repository: Repository, host: str, selection: Selection) -> tuple[Cho
     :raises NotFoundError: no sealed point that is believed holds what was asked for.
     """
     entries = [entry for entry in _candidates(repository, host, selection) if entry.host == host]
+    if not entries and (selection.newest or selection.time is not None):
+        # retired, or kept no longer: what is still there can be restored
+        entries = [entry for entry in _all_entries(repository, selection.time) if entry.host == host]
     if not entries:
         raise NotFoundError(
             "no recovery point holds a snapshot of this host as asked",
@@ -91,7 +87,7 @@ def choose(repository: Repository, host: str, selection: Selection) -> tuple[Cho
                 newest[fingerprint.component] = entry
     for name in selection.components:
         if name not in newest and selection.point is None and selection.snapshot is None:
-            newest.update(_retired(repository, host, name, selection.time))
+            newest.update(_dropped(repository, host, name, selection.time))
     unknown = [name for name in selection.components if name not in newest]
     if unknown:
         raise NotFoundError(
@@ -120,36 +116,26 @@ def _candidates(repository: Repository, host: str, selection: Selection) -> Iter
         yield from points.live(repository, until=selection.time).streams.values()
 
 
-def _retired(repository: Repository, host: str, component: str, until: dt.datetime | None) -> dict[str, StreamEntry]:
-    """The newest snapshot of a component that its stream's newest snapshot no longer holds."""
+def _dropped(repository: Repository, host: str, component: str, until: dt.datetime | None) -> dict[str, StreamEntry]:
+    """The newest snapshot of a component that no live stream of the host holds any more."""
     found = [
         entry
-        for entry in _all_entries(repository)
-        if entry.host == host
-        and (until is None or entry.verified_at <= until)
-        and any(fingerprint.component == component for fingerprint in entry.fingerprints)
+        for entry in _all_entries(repository, until)
+        if entry.host == host and any(fingerprint.component == component for fingerprint in entry.fingerprints)
     ]
     return {component: max(found, key=lambda entry: entry.age_order)} if found else {}
 
 
-def _all_entries(repository: Repository) -> Iterator[StreamEntry]:
-    for name in points.point_names(repository):
-        with contextlib.suppress(FormatError, ObjectMissingError):
-            yield from points.read_point(repository, name).body.streams
+def _all_entries(repository: Repository, until: dt.datetime | None = None) -> Iterator[StreamEntry]:
+    for point in points.history(repository):
+        if until is None or point.statement.sealed_at <= until:
+            yield from point.body.streams
 
 
 def _point_by_digest(repository: Repository, digest: str, host: str) -> points.Point:
-    found: dict[str, points.Point] = {}
-    refused: FormatError | ObjectMissingError | None = None
-    for name in points.point_names(repository):
-        if names.parse(name).sha256.startswith(digest):
-            try:
-                point = points.read_point(repository, name)
-                found[point.id] = point
-            except (FormatError, ObjectMissingError) as e:
-                refused = e
-    if not found and refused is not None:
-        raise refused
+    found, refused = points.find(repository, digest)
+    if not found and refused:
+        raise refused[0]
     if len(found) != 1:
         raise NotFoundError(
             f"{len(found)} recovery points have that digest" if found else "no recovery point has that digest",
@@ -157,4 +143,4 @@ def _point_by_digest(repository: Repository, digest: str, host: str) -> points.P
             item=digest,
             remedy="Give all 64 digits of one." if found else "Look at the recovery points that verify lists.",
         )
-    return next(iter(found.values()))
+    return found[0]

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+from collections.abc import Sequence
 
-from ..errors import DeniedError, IntegrityError, ObjectMissingError
+from ..errors import DeniedError, IntegrityError, NotLockedError, ObjectMissingError
 from ..format import names
 from ..format.canonical import check_digest
+from ..model import instant, keep
 from ..model.point import ObjectRef
-from ..store.base import Store
+from ..model.retention import RetentionClass
+from ..store.base import Listed, Store
 
 
 def now(store: Store) -> dt.datetime:
@@ -30,12 +33,34 @@ def put(store: Store, name: str, data: bytes, *, lock_until: dt.datetime) -> Obj
     return ObjectRef(name, stored.version, len(data), stored.lock_until)
 
 
-def read(store: Store, name: str, *, version: str | None = None, limit: int | None = None) -> bytes:
+def put_locked(
+    store: Store, name: str, data: bytes, lock_until: dt.datetime, kept: RetentionClass, now: dt.datetime
+) -> ObjectRef:
+    """Store a pack or manifest; raises NotLockedError where a point sealed at *now* could not name it."""
+    ref = put(store, name, data, lock_until=lock_until)
+    if not keep.nameable(ref.lock_until, now, kept):
+        raise NotLockedError(
+            f"{store.location} locked it only until {instant.to_text(ref.lock_until)}",
+            item=name,
+            remedy="Check the store's lock settings; no recovery point will name this object.",
+        )
+    return ref
+
+
+def read(
+    store: Store,
+    name: str,
+    *,
+    version: str | None = None,
+    listed: Sequence[Listed] | None = None,
+    limit: int | None = None,
+) -> bytes:
     """Return the bytes of *name* that have the digest it ends in, whichever version holds them.
 
     Oldest first: who can put may add versions, and cannot have put before the one that the name was made of.
 
     :param version: tried first; a wrong or missing version beside a right one changes nothing.
+    :param listed: the versions of *name*, where the caller has listed them already.
     :param limit: bytes; a version that is larger is not read.
     :raises ObjectMissingError: no version at all.
     :raises IntegrityError: versions, and none with that digest.
@@ -49,13 +74,13 @@ def read(store: Store, name: str, *, version: str | None = None, limit: int | No
             wrong = e
         except ObjectMissingError:
             pass
-    for listed in store.list(name):
-        if listed.name != name or listed.marker or listed.version == version:
+    for held in store.list(name) if listed is None else listed:
+        if held.name != name or held.marker or held.version == version:
             continue
         try:
-            if limit is not None and listed.size > limit:
+            if limit is not None and held.size > limit:
                 raise IntegrityError(f"is larger than {limit} bytes, which no such object is", item=name)
-            return _believed(store, name, listed.version, sha256)
+            return _believed(store, name, held.version, sha256)
         except IntegrityError as e:
             wrong = e
     if wrong is not None:

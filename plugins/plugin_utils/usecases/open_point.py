@@ -14,7 +14,7 @@ from ..errors import RunError
 from ..format import names
 from ..keyring import base as keys
 from ..keyring.base import Keyring
-from ..model import instant
+from ..model import instant, keep
 from ..model.point import (
     StreamEntry,
 )
@@ -28,6 +28,10 @@ CLOCK_REFUSAL = points.CLOCK_SKEW
 _SECOND = dt.timedelta(seconds=1)
 # whoever can put could make any number of them, and each stands in a signed body
 _NOTES = 20
+# a statement has 64 KiB; those left out stay the newest of their kind until a later run or a full body takes them in
+MOST_PARENTS = 256
+# a newest snapshot must still be nameable when a long run is sealed
+RUN_MARGIN = dt.timedelta(days=1)
 
 
 def open_point(
@@ -69,7 +73,7 @@ def open_point(
                 remedy="Set the controller's clock (chrony, ntpd) and run again.",
             )
         found = points.live(repository, now=now)
-        notes = list(found.warnings[:_NOTES])
+        notes = [*_hidden(folder, repository, found, now), *found.warnings[:_NOTES]]
         if len(found.warnings) > _NOTES:
             notes.append(f"and {len(found.warnings) - _NOTES} more that are not believed: verify names them")
         # what was sealed cannot be renamed, and a host must not lose its backups for an old spelling
@@ -83,22 +87,45 @@ def open_point(
             run=folder.run,
             point=folder.point,
             location=dict(location),
-            opened_at=_after(found, instant.whole(now)),
+            opened_at=after(found, instant.whole(now)),
             monotonic=monotonic,
             expected=tuple(dict.fromkeys(expected)),
-            parents=found.tips,
-            seen=found.seen,
-            full_size=found.full_size,
-            since_full=found.since_full,
+            **seen(found),
             change=dict(change or {}),
             check=check,
             notes=tuple(notes),
         )
         folder.write_root(repository.link)
-        folder.write_live(found.streams.values())
+        write_live(folder, repository, found, now)
         _write_sheets(folder, repository.root, keyring, opened, [e for e in found.streams.values() if e not in lost])
         folder.write_open(opened)
         return opened
+
+
+def seen(found: points.Live) -> dict[str, t.Any]:
+    """What of an open point follows from the points that were there."""
+    return {
+        "parents": found.tips[:MOST_PARENTS],
+        "seen": found.seen,
+        "full_size": found.full_size,
+        "full_sealed_at": found.full_sealed_at,
+        "since_full": found.since_full,
+        "points_since": found.points_since,
+    }
+
+
+def write_live(folder: PointFolder, repository: Repository, found: points.Live, now: dt.datetime) -> None:
+    """Keep what is live for seal: what a full body lists, and what must be carried unless its host answers."""
+    due = keep.due(found.streams.values(), repository.root.classes, now + RUN_MARGIN)
+    folder.write_live(found.streams.values(), found.retired, due)
+
+
+def _hidden(folder: PointFolder, repository: Repository, found: points.Live, now: dt.datetime) -> list[str]:
+    """Say so where the point that this controller sealed last is not there: a frozen replica, an old copy, a thief."""
+    last = run_folder.remembered(folder.state_dir, repository.chain.links[0].root.id, now)
+    if last is None or last in found.seen:
+        return []
+    return [f"recovery point {last}, which this controller sealed and the store locked, is not there or not believed"]
 
 
 def _lost(repository: Repository, found: points.Live) -> list[StreamEntry]:
@@ -133,7 +160,7 @@ def _write_sheets(
         folder.write_host(host, HostSheet(host_keys, by_host.get(host, {})))
 
 
-def _after(found: points.Live, now: dt.datetime) -> dt.datetime:
+def after(found: points.Live, now: dt.datetime) -> dt.datetime:
     """*now*, or the second after the newest capture where that is no earlier: the next capture is the newer one."""
     latest = max((entry.captured_at for entry in found.streams.values()), default=now - _SECOND)
     return latest + _SECOND if now <= latest < now + CLOCK_WARNING else now

@@ -19,12 +19,11 @@ from ..format import manifest as manifest_format
 from ..format import pack
 from ..keyring.base import Keyring
 from ..model.entry import Entry
-from ..model.keys import ClassYearKey
 from ..model.point import StreamEntry
-from ..model.root import Root
 from ..model.snapshot import Manifest
 from ..seal import age, zstd
 from . import objects
+from .chain import Chain
 from .choose import Chosen
 from .repository import Repository
 
@@ -51,7 +50,7 @@ def open_snapshot(repository: Repository, keyring: Keyring, chosen: Chosen) -> O
         manifest = read_manifest(repository, entry)
         sealed = objects.read(repository.store, entry.pack.name, version=entry.pack.version)
     with timed(seconds, "unwrap"):
-        secret = unwrap(repository.root, keyring, manifest)
+        secret = unwrap(repository.chain, keyring, manifest)
     with timed(seconds, "open"):
         packed = open_pack(sealed, secret, manifest)
     parts = tuple(part for part in packed.components if part.name in chosen.components)
@@ -64,7 +63,7 @@ def read_manifest(repository: Repository, entry: StreamEntry) -> Manifest:
     """Read a snapshot's manifest; raises IntegrityError where it describes another snapshot than the point does."""
     name = entry.manifest.name
     manifest = manifest_format.read(objects.read(repository.store, name, version=entry.manifest.version), what=name)
-    if (manifest.repository, manifest.root) != (repository.name, repository.root.id):
+    if manifest.repository != repository.name or repository.chain.place(manifest.root) is None:
         raise IntegrityError("belongs to another repository or root", host=entry.host, item=name)
     check_manifest(manifest, entry)
     return manifest
@@ -88,24 +87,15 @@ def check_manifest(manifest: Manifest, entry: StreamEntry) -> None:
         )
 
 
-def unwrap(root: Root, keyring: Keyring, manifest: Manifest) -> str:
+def unwrap(chain: Chain, keyring: Keyring, manifest: Manifest) -> str:
     """Unwrap a pack's identity; raises WrongKeyError where the wrapped secret is not that of the pack's recipient."""
     key = manifest.key
-    known = next(
-        (
-            k
-            for k in root.keys.wrap
-            if (k.retention_class, k.year, k.series) == (key.retention_class, key.year, key.series)
-        ),
-        None,
-    )
+    known = chain.wrap_key(key.retention_class, key.year, key.series)
     if known is None or known.scheme != key.scheme:
         raise IntegrityError(
             "was wrapped under a key that the root does not name", host=manifest.host, item=manifest.pack.name
         )
-    secret = keyring.unwrap(
-        ClassYearKey(key.retention_class, key.year, key.scheme, known.public, key.series), key.wrapped
-    )
+    secret = keyring.unwrap(known, key.wrapped)
     if age.recipient_of(secret) != key.recipient:
         raise WrongKeyError(
             "the wrapped key is not that of the pack",

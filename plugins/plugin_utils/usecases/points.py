@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from ..errors import FormatError, ObjectMissingError, SignatureError
+from ..errors import FormatError, HoldfastError, ObjectMissingError, SignatureError
 from ..format import body as body_format
 from ..format import names
 from ..format import statement as statement_format
-from ..model.point import Body, Statement, StreamEntry
-from . import objects
+from ..model import keep
+from ..model.point import Body, Retirement, Statement, StreamEntry
+from ..model.root import Root
+from ..store.base import Listed
+from . import objects, records
 from .repository import Repository, verify_signature
 
 # as far as honest clocks may differ: with more a run is refused
@@ -24,70 +28,124 @@ CLOCK_SKEW = dt.timedelta(minutes=15)
 ENVELOPE_LIMIT = 128 * 1024
 
 
+class RemovedKeyError(SignatureError):
+    """A point's key was removed from the root, and nothing shows that the point was known then."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A recovery point whose signature and digests were checked. ``size`` is that of its body, in bytes."""
+    """A recovery point whose signature and digests were checked. ``size`` is that of its body, in bytes.
+
+    ``removed`` is the first later root link that no longer lets its key sign: it counts only where that link vouches
+    for it (:class:`Vouching`).
+    """
 
     id: str
     name: str
     statement: Statement
     body: Body
     size: int
+    removed: Root | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Live:
     """What is known at one moment: the newest snapshot of every stream, and the points that say so.
 
-    ``tips`` are the points no other names as parent; ``seen`` all listed ones that were read or covered; ``full_size``
-    and ``since_full`` the bytes of the newest full body and of those after it; ``warnings`` name what was not believed.
+    ``ended`` are newest snapshots that nobody needs to keep any longer, each with the reason (:func:`keep.ended`).
+    ``tips`` are the points no other names as parent, the newest first; ``seen`` all listed ones, read or covered.
+    ``full_size`` and ``since_full`` are the bytes of the newest full body and of those after it, ``full_sealed_at`` its
+    time and ``points_since`` their number; ``warnings`` name what was not believed.
     """
 
     streams: Mapping[tuple[str, str], StreamEntry]
+    ended: Mapping[tuple[str, str], str]
+    retired: tuple[Retirement, ...]
     tips: tuple[str, ...]
     seen: tuple[str, ...]
     full_size: int
+    full_sealed_at: dt.datetime | None
     since_full: int
+    points_since: int
     warnings: tuple[str, ...]
+
+
+class Vouching:
+    """Which points a root link vouches for whose keys it has removed: its tips, their ancestors, what these cover.
+
+    An id is the digest of its point, and a point names its parents: nobody can be made an ancestor afterwards.
+    """
+
+    def __init__(self) -> None:
+        self._vouched: dict[str, set[str]] = {}
+
+    def holds(self, point: Point) -> bool:
+        """Whether a point counts, as far as is known yet; with each that does, more may."""
+        if point.removed is None:
+            return True
+        vouched = self._vouched.setdefault(point.removed.id, set(point.removed.tips))
+        return point.id in vouched
+
+    def add(self, point: Point, links: Iterable[Root]) -> None:
+        """Take in a point that was read: where a link vouches for it, so it does for its ancestors."""
+        for link in links:
+            vouched = self._vouched.setdefault(link.id, set(link.tips))
+            if point.id in vouched:
+                vouched.update(point.statement.parents, point.body.covers)
 
 
 def point_names(repository: Repository) -> list[str]:
     """Names of all points, newest name first. A name is no proof of anything; what is too large is no point."""
-    found = set()
+    return list(listed_points(repository))
+
+
+def listed_points(repository: Repository) -> dict[str, list[Listed]]:
+    """Names of all points, newest name first, each with its versions, as one listing gives them."""
+    found: dict[str, list[Listed]] = {}
     for listed in repository.store.list("points/"):
         if not listed.marker and listed.size <= ENVELOPE_LIMIT:
             try:
                 names.parse(listed.name)
             except FormatError:
                 continue
-            found.add(listed.name)
-    return sorted(found, reverse=True)
+            found.setdefault(listed.name, []).append(listed)
+    return {name: found[name] for name in sorted(found, reverse=True)}
 
 
-def read_statement(repository: Repository, name: str) -> Statement:
+def read_statement(
+    repository: Repository, name: str, versions: Sequence[Listed] | None = None
+) -> tuple[Statement, Root | None]:
     """Read a point's statement and check its digest, root and signature.
 
-    :raises SignatureError: signed by nobody the root knows, or under another root.
+    :param versions: of *name*, where the caller has listed them.
+    :returns: it, and the first later link that no longer lets its key sign.
+    :raises SignatureError: signed by nobody the root knows, or under a root that is not of the pinned chain.
     :raises FormatError, StoreError: not readable.
     """
-    statement, envelope = statement_format.read(objects.read(repository.store, name, limit=ENVELOPE_LIMIT), what=name)
+    data = objects.read(repository.store, name, listed=versions, limit=ENVELOPE_LIMIT)
+    statement, envelope = statement_format.read(data, what=name)
     _same_time(name, statement.sealed_at, statement.run)
     _same_time(statement.body_name, statement.sealed_at, statement.run)
-    if statement.root != repository.root.id or statement.repository != repository.name:
-        raise SignatureError("stands under a root that is not the pinned one", item=name)
-    verify_signature(repository.root, envelope, use="point", at=statement.sealed_at, what=name)
-    return statement
+    if repository.chain.place(statement.root) is None or statement.repository != repository.name:
+        raise SignatureError("stands under a root that is not of the pinned chain", item=name)
+    signed = verify_signature(
+        repository.chain, statement.root, envelope, use="point", at=statement.sealed_at, what=name
+    )
+    return statement, signed.removed
 
 
-def read_point(repository: Repository, name: str) -> Point:
+def read_point(repository: Repository, name: str, versions: Sequence[Listed] | None = None) -> Point:
     """Read a point and its body; raises as :func:`read_statement`, and where both do not say the same."""
-    statement = read_statement(repository, name)
+    return _with_body(repository, name, *read_statement(repository, name, versions))
+
+
+def _with_body(repository: Repository, name: str, statement: Statement, removed: Root | None) -> Point:
     if names.parse(statement.body_name).sha256 != statement.body_sha256:
         raise FormatError("names its body by two digests", item=name)
     data = objects.read(repository.store, statement.body_name)
     body = body_format.read(data, what=statement.body_name)
     check_body(statement, body, what=name)
-    return Point(names.parse(name).sha256, name, statement, body, len(data))
+    return Point(names.parse(name).sha256, name, statement, body, len(data), removed)
 
 
 def check_body(statement: Statement, body: Body, *, what: str) -> None:
@@ -138,42 +196,155 @@ def live(repository: Repository, *, until: dt.datetime | None = None, now: dt.da
     :param until: leave out points sealed later.
     :param now: the store's time, where the caller has it; a point sealed after it is not believed.
     """
-    read: dict[str, Point] = {}
-    covered: set[str] = set()
-    warnings: list[str] = []
-    full: Point | None = None
-    since_full = 0
-    all_names = point_names(repository)
-    latest = (now or objects.now(repository.store)) + CLOCK_SKEW
-    listed = {names.parse(name).sha256 for name in all_names}
-    for name in all_names:
-        if names.parse(name).sha256 in covered:
-            continue
-        try:
-            point = read_point(repository, name)
-        except (FormatError, ObjectMissingError) as e:
-            warnings.append(f"recovery point {name} is not believed: {e}")
-            continue
-        if point.statement.sealed_at > latest:
-            warnings.append(f"recovery point not believed: it was sealed in the future (item {name})")
-            continue
-        if until is not None and point.statement.sealed_at > until:
-            continue
-        read[point.id] = point
-        if point.body.full:
-            covered.update(point.body.covers)
-            full = full or point
-        elif full is None:
-            since_full += point.size
-    named = {parent for point in read.values() for parent in point.statement.parents}
+    now = now or objects.now(repository.store)
+    found = Reading(repository, now=now, until=until)
+    points = found.believed
+    fulls = sorted((point for point in points.values() if point.body.full), key=lambda point: point.name)
+    full = fulls[-1] if fulls else None
+    after = [point for point in points.values() if not point.body.full and point.id not in found.covered]
+    known = {retirement.record: retirement for point in fulls for retirement in point.body.retired}
+    retired, refused = records.retirements(repository, known.values(), now=until or now)
+    streams = newest(entry for point in points.values() for entry in point.body.streams)
+    ended = keep.ended(streams, retired, repository.root.classes, until or now)
+    named = {parent for point in points.values() for parent in point.statement.parents}
+    tips = points.keys() - named - found.covered
     return Live(
-        streams=newest(entry for point in read.values() for entry in point.body.streams),
-        tips=tuple(sorted(set(read) - named - covered)),
-        seen=tuple(sorted((set(read) | covered) & listed)),
+        streams={key: entry for key, entry in streams.items() if key not in ended},
+        ended=ended,
+        retired=retired,
+        tips=tuple(sorted(tips, key=lambda tip: (points[tip].statement.sealed_at, tip), reverse=True)),
+        seen=tuple(sorted((points.keys() | found.covered) & found.listed)),
         full_size=full.size if full else 0,
-        since_full=since_full,
-        warnings=tuple(warnings),
+        full_sealed_at=full.statement.sealed_at if full else None,
+        since_full=sum(point.size for point in after),
+        points_since=len(after),
+        warnings=(
+            *repository.chain.warnings,
+            *(f"recovery point {name} is not believed: {e}" for name, e in found.refused),
+            *refused,
+        ),
     )
+
+
+class Reading:
+    """Reads points, newest name first, and judges them.
+
+    ``believed`` are those that count, by id; ``refused`` names the others and why; ``covered`` are the ids that
+    believed full points have taken in.
+
+    :param now: the store's time; what is signed for more than a little later is refused.
+    :param until: leave out points sealed later.
+    :param whole: read also what a full point covers.
+    :param prefix: read those alone whose id starts so.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        now: dt.datetime,
+        until: dt.datetime | None = None,
+        whole: bool = False,
+        prefix: str = "",
+    ) -> None:
+        self._repository = repository
+        self._latest = now + CLOCK_SKEW
+        self._until = until
+        self._roots = [link.root for link in repository.chain.links[1:]]
+        self._names = listed_points(repository)
+        self._by_id: dict[str, list[str]] = {}
+        for name in self._names:
+            self._by_id.setdefault(names.parse(name).sha256, []).append(name)
+        self._statements: dict[str, tuple[Statement, Root | None]] = {}
+        self._vouching = Vouching()
+        self._waiting: dict[str, Point] = {}
+        self.listed = self._by_id.keys()
+        self.believed: dict[str, Point] = {}
+        self.refused: list[tuple[str, HoldfastError]] = []
+        self.covered: set[str] = set()
+        for name in self._names:
+            id = names.parse(name).sha256  # noqa: A001
+            if id.startswith(prefix) and (whole or id not in self.covered):
+                self._read(name)
+        self._settle()
+
+    def _read(self, name: str) -> None:
+        try:
+            statement, removed = self._statement(name)
+            self._require_no_lower_root(name, statement)
+            point = _with_body(self._repository, name, statement, removed)
+            if statement.sealed_at > self._latest:
+                raise FormatError("was sealed in the future", item=name)
+        except (FormatError, ObjectMissingError) as e:
+            self.refused.append((name, e))
+            return
+        if self._until is None or statement.sealed_at <= self._until:
+            self._take(point)
+
+    def _statement(self, name: str) -> tuple[Statement, Root | None]:
+        if name not in self._statements:
+            self._statements[name] = read_statement(self._repository, name, self._names[name])
+        return self._statements[name]
+
+    def _require_no_lower_root(self, name: str, statement: Statement) -> None:
+        """Raise SignatureError for a point under an older root than a parent's: who signed it knew the later one.
+
+        Asked before the point is used: what a full one covers is not read.
+        """
+        chain = self._repository.chain
+        place = chain.place(statement.root) or 0
+        if place < len(chain.links) - 1 and any(self._place(parent) > place for parent in statement.parents):
+            raise SignatureError("stands under an older root than a parent of it", item=name)
+
+    def _place(self, point_id: str) -> int:
+        """The place in the chain of a point's root; 0 for a point that is not there or not believed."""
+        for name in self._by_id.get(point_id, ()):
+            with contextlib.suppress(FormatError, ObjectMissingError):
+                return self._repository.chain.place(self._statement(name)[0].root) or 0
+        return 0
+
+    def _take(self, point: Point) -> None:
+        self._vouching.add(point, self._roots)
+        if not self._vouching.holds(point):
+            self._waiting[point.id] = point
+            return
+        self._waiting.pop(point.id, None)
+        self.believed[point.id] = point
+        if point.body.full:
+            self.covered.update(point.body.covers)
+
+    def _settle(self) -> None:
+        """A child may have a name that sorts after its parent's: look again until nothing more is vouched for."""
+        before = None
+        while self._waiting and before != len(self._waiting):
+            before = len(self._waiting)
+            for point in list(self._waiting.values()):
+                self._take(point)
+        for point in self._waiting.values():
+            error = RemovedKeyError(
+                "is signed by a key that was removed from the root, and is none of the points known then",
+                item=point.name,
+                remedy="It counts as not there. Back up again, and find out who signed it.",
+            )
+            self.refused.append((point.name, error))
+
+
+def find(repository: Repository, prefix: str) -> tuple[list[Point], list[HoldfastError]]:
+    """The believed points whose id starts with *prefix*, and why others are not."""
+    now = objects.now(repository.store)
+    found = Reading(repository, now=now, whole=True, prefix=prefix)
+    if not found.believed and any(isinstance(error, RemovedKeyError) for _name, error in found.refused):
+        # only its descendants tell whether a root link vouches for it
+        whole = Reading(repository, now=now, whole=True)
+        return [point for point in whole.believed.values() if point.id.startswith(prefix)], [
+            e for _n, e in found.refused
+        ]
+    return list(found.believed.values()), [error for _name, error in found.refused]
+
+
+def history(repository: Repository) -> list[Point]:
+    """All points that are believed, also those that a full one covers: one body is read for each that is left."""
+    return list(Reading(repository, now=objects.now(repository.store), whole=True).believed.values())
 
 
 def newest(entries: Iterable[StreamEntry]) -> dict[tuple[str, str], StreamEntry]:

@@ -10,46 +10,47 @@ import contextlib
 import dataclasses
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
-from ..errors import FormatError, PolicyError, SignatureError, TrustError
+from ..errors import PolicyError, SignatureError, TrustError
 from ..format import dsse, names
 from ..format import root as root_format
 from ..keyring import sign
 from ..keyring.base import Keyring
-from ..model.keys import PublicKeys
-from ..model.policy import RetentionClass
-from ..model.root import Root
+from ..model import instant
+from ..model.retention import RetentionClass
+from ..model.root import Person, Quorum, Root
 from ..store.base import Store
 from . import objects
+from .chain import Chain, first_links, read_chain
 
 # this year and ten ahead
 KEY_YEARS = 11
-_LINK_LIMIT = 4 * 1024 * 1024
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _PIN = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Repository:
-    """A store together with the root that is trusted for it; ``link`` is that root's envelope as the store has it."""
+    """A store together with the chain of roots that is trusted for it."""
 
     store: Store
-    root: Root
-    link: bytes
+    chain: Chain
+
+    @property
+    def root(self) -> Root:
+        """The newest link of the chain."""
+        return self.chain.head
+
+    @property
+    def link(self) -> bytes:
+        """The envelope of the newest link, as the store has it."""
+        return self.chain.links[-1].envelope
 
     @property
     def name(self) -> str:
         """The repository's name, as its root has it."""
         return self.root.repository
-
-
-@dataclasses.dataclass(frozen=True)
-class Created:
-    """What :func:`create` found or made. ``root`` is None where check mode would have made it."""
-
-    root: Root | None
-    made: bool
 
 
 def create(
@@ -58,17 +59,19 @@ def create(
     *,
     name: str,
     classes: Mapping[str, RetentionClass],
-    pin: str | None = None,
+    people: Sequence[Person] = (),
+    quorum: Sequence[Quorum] = (),
     check: bool = False,
-) -> Created:
+) -> tuple[Root | None, bool]:
     """Make the first root link of a repository and the keys it names, unless it is there already.
 
     Interrupted and run again it completes what it began; keys that exist are kept.
 
-    :param pin: ``holdfast_repository_id``, where the inventory has one already.
+    :param people: who signs later links and records. A root that names none has no successor.
     :param check: find out only; neither keys nor objects are made.
+    :returns: the root, None where check mode would have made it, and whether it was made.
     :raises PolicyError: *name* cannot be a repository's, or the inventory edits a class of an existing root.
-    :raises TrustError: the store holds another repository, or none although the inventory pins one.
+    :raises TrustError: the store holds another repository.
     """
     if not _NAME.fullmatch(name):
         raise PolicyError(
@@ -76,28 +79,33 @@ def create(
             item="holdfast_repository.name",
             remedy="Use small letters, digits, dots, dashes and underscores, 63 at most.",
         )
-    existing = _first_root(store, pin)
+    existing = _first_root(store)
     if existing is not None:
         _same_name(existing, name, store)
         for kept in classes.values():
             existing.retention(kept)
-        return Created(existing, made=False)
-    if pin is not None:
-        raise TrustError(
-            f"{store.location} does not hold the root that the inventory pins",
-            item=pin,
-            remedy="Check the URL; for a new repository remove holdfast_repository_id.",
-        )
+        return existing, False
     if check:
-        return Created(None, made=True)
+        return None, True
     store.probe()
-    now = store.clock()
+    now = instant.whole(store.clock())
     # an hour's air, so that a store whose clock steps back does not refuse the first points
     valid_from = now - dt.timedelta(hours=1)
     keys = keyring.create(
         repository=name, classes=sorted(classes), first_year=now.year, years=KEY_YEARS, now=valid_from
     )
-    return Created(_put_first_root(store, keyring, name, classes, keys, now), made=True)
+    draft = Root(
+        id="",
+        repository=name,
+        link=1,
+        previous=None,
+        created=now,
+        classes=dict(classes),
+        keys=keys,
+        people=tuple(people),
+        quorum=tuple(quorum),
+    )
+    return _put_first_root(store, keyring, draft), True
 
 
 def open_repository(store: Store, *, pin: str | None, name: str | None = None) -> Repository:
@@ -120,30 +128,35 @@ def open_repository(store: Store, *, pin: str | None, name: str | None = None) -
             item="holdfast_repository_id",
             remedy="Paste the line that holdfast.config.repository printed.",
         )
-    for root, link in _roots(store, pin):
-        if root.id == pin:
-            if name is not None:
-                _same_name(root, name, store)
-            return Repository(store, root, link)
-    raise TrustError(
-        f"{store.location} holds no root link with the pinned digest",
-        item=pin,
-        remedy="Check URL and pin. If both are right this store was exchanged: stop, and find out by whom.",
-    )
+    chain = read_chain(store, pin)
+    if name is not None:
+        _same_name(chain.head, name, store)
+    return Repository(store, chain)
 
 
-def verify_signature(root: Root, envelope: dsse.Envelope, *, use: str, at: dt.datetime, what: str) -> str:
-    """Return the id of the key of *root* that signed *envelope*; raises SignatureError if none did.
+@dataclasses.dataclass(frozen=True)
+class Signed:
+    """By which key something is signed. ``removed`` is the first later link that no longer lets that key sign."""
+
+    key_id: str
+    removed: Root | None
+
+
+def verify_signature(
+    chain: Chain, root_id: str, envelope: dsse.Envelope, *, use: str, at: dt.datetime, what: str
+) -> Signed:
+    """Return by which key of the link *root_id* an envelope is signed; raises SignatureError if by none.
 
     :param use: ``point`` or ``record``; a key signs for one of them only.
     :param at: when it says it was signed; the key must have been valid then.
     """
     for signature in envelope.signatures:
-        key = root.signer(signature.key_id, use, at)
-        if key is not None:
+        known = chain.signer(root_id, signature.key_id, use, at)
+        if known is not None:
+            key, removed = known
             with contextlib.suppress(SignatureError):
                 sign.verify(key.public, envelope.pae, signature.signature)
-                return key.id
+                return Signed(key.id, removed)
     raise SignatureError(
         f"is signed by no {use} key of the root",
         item=what,
@@ -151,31 +164,30 @@ def verify_signature(root: Root, envelope: dsse.Envelope, *, use: str, at: dt.da
     )
 
 
-def sign_envelope(keyring: Keyring, payload_type: str, payload: bytes, *, use: str) -> bytes:
-    """Sign a payload and spell its envelope."""
-    signature = keyring.sign(dsse.pae(payload_type, payload), use=use)
+def sign_envelope(keyring: Keyring, payload_type: str, payload: bytes, *, use: str, by: str) -> bytes:
+    """Sign a payload and spell its envelope.
+
+    :param by: the key, as :meth:`Keyring.signer` named it.
+    """
+    signature = keyring.sign(dsse.pae(payload_type, payload), use=use, key_id=by)
     return dsse.write(dsse.Envelope(payload_type, payload, (signature,)))
 
 
-def _put_first_root(
-    store: Store,
-    keyring: Keyring,
-    name: str,
-    classes: Mapping[str, RetentionClass],
-    keys: PublicKeys,
-    now: dt.datetime,
-) -> Root:
-    draft = Root(id="", repository=name, link=1, previous=None, created=now, classes=dict(classes), keys=keys)
-    data = sign_envelope(keyring, root_format.PAYLOAD_TYPE, root_format.payload(draft), use="point")
-    lock_until = now + dt.timedelta(days=366 * KEY_YEARS + draft.longest_days)
-    ref = objects.put(store, names.for_root(1, data), data, lock_until=lock_until)
-    root, envelope = root_format.read(objects.read(store, ref.name), what=ref.name)
-    verify_signature(root, envelope, use="point", at=root.created, what=ref.name)
-    return root
+def _put_first_root(store: Store, keyring: Keyring, draft: Root) -> Root:
+    payload = root_format.payload(draft)
+    by = keyring.signer(use="point", among=draft.signing("point", draft.created))
+    data = sign_envelope(keyring, root_format.PAYLOAD_TYPE, payload, use="point", by=by)
+    ref = objects.put(store, names.for_root(1, data), data, lock_until=link_lock(draft))
+    return read_chain(store, names.parse(ref.name).sha256).head
 
 
-def _first_root(store: Store, pin: str | None) -> Root | None:
-    roots = [root for root, _link in _roots(store, pin)]
+def link_lock(root: Root) -> dt.datetime:
+    """Until when a root link is locked: longer than anything that can be sealed under its keys."""
+    return root.created + dt.timedelta(days=366 * KEY_YEARS + root.longest_days)
+
+
+def _first_root(store: Store) -> Root | None:
+    roots = [link.root for link in first_links(store)]
     if len(roots) > 1:
         raise TrustError(
             f"{store.location} holds {len(roots)} first root links",
@@ -183,29 +195,6 @@ def _first_root(store: Store, pin: str | None) -> Root | None:
             remedy="Pin the right one by holdfast_repository_id: take it from the inventory's history.",
         )
     return roots[0] if roots else None
-
-
-def _roots(store: Store, pin: str | None) -> Iterator[tuple[Root, bytes]]:
-    refused = None
-    found = False
-    # first links alone: a root of this version names no people, so it has no valid successor (format.md section 3)
-    prefix = "root/1-" if pin is None else f"root/1-{pin}.json"
-    for name in sorted({listed.name for listed in store.list(prefix) if not listed.marker}):
-        try:
-            link = objects.read(store, name, limit=_LINK_LIMIT)
-            root, envelope = root_format.read(link, what=name)
-            verify_signature(root, envelope, use="point", at=root.created, what=name)
-            if any(key.id != sign.key_id(key.public) for key in root.keys.sign):
-                raise SignatureError("names a signing key by another id than its own", item=name)
-        except FormatError as e:
-            refused = e if pin is None or name == f"root/1-{pin}.json" else refused
-            continue
-        if root.link == 1 and root.previous is None:
-            found = True
-            yield root, link
-    # what is there and damaged, or of a later version, must not be taken for nothing
-    if refused is not None and (pin is not None or not found):
-        raise refused
 
 
 def _same_name(root: Root, name: str, store: Store) -> None:

@@ -239,11 +239,13 @@ def _record(
             root=root.id,
             kind="restore",
             at=now,
-            by=max((key for key in root.keys.sign if key.use == "record"), key=lambda key: key.not_before).id,
+            by=keyring.signer(use="record", among=root.signing(use="record", at=now)),
             subject={"host": host, "snapshots": [part.entry.manifest.sha256 for part in chosen]},
             detail=detail,
         )
-        data = sign_envelope(keyring, record_format.PAYLOAD_TYPE, record_format.payload(record), use="record")
+        data = sign_envelope(
+            keyring, record_format.PAYLOAD_TYPE, record_format.payload(record), use="record", by=record.by
+        )
         name = names.for_record("restore", now, data)
         objects.put(repository.store, name, data, lock_until=keep.record_lock(now, root.longest_days))
     except HoldfastError as e:

@@ -8,11 +8,15 @@
 
     <state dir>/runs/<run id>/<point>/point.json         what open decided
                                      /root.json          the root link that open trusted
-                                     /live.json          the newest snapshot of every stream, for the body
+                                     /live.json          the newest snapshot of every stream, for a full body
+                                     /due.json           those of them that must be carried unless their host answers
                                      /hosts/<host>.json  a host's own live streams and digest keys; gone at seal
                                      /batches/<digest>   hosts whose batch has come
                                      /receipts/<host>.json
+                                     /leftovers/         sealed, and not taken by the store: a later run ships them
+                                     /unsent             there where the store did not take the point itself
                                      /sealed.json        what seal did
+    <state dir>/sealed/<repository id>.json              the last point that was sealed here: it must be seen again
 """
 
 from __future__ import annotations
@@ -33,14 +37,14 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ..errors import RunError
+from ..errors import FormatError, RunError
 from ..format import body as body_format
 from ..format import names
 from ..format import root as root_format
-from ..format.canonical import Fields
+from ..format.canonical import Fields, check_digest
 from ..model import instant
 from ..model.entry import LeftOut
-from ..model.point import StreamEntry
+from ..model.point import Retirement, StreamEntry
 from ..model.root import Root
 
 POINT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -68,7 +72,9 @@ class OpenPoint:
     parents: tuple[str, ...]
     seen: tuple[str, ...]
     full_size: int
+    full_sealed_at: dt.datetime | None
     since_full: int
+    points_since: int
     change: Mapping[str, t.Any]
     check: bool
     notes: tuple[str, ...]
@@ -104,12 +110,29 @@ class StreamReceipt:
 
 
 @dataclasses.dataclass(frozen=True)
+class SealedSnapshot:
+    """A snapshot that is sealed and not stored yet: its objects' bytes, and its receipt as it will be.
+
+    ``entry`` names objects that have no version yet.
+    """
+
+    receipt: StreamReceipt
+    entry: StreamEntry
+    pack: bytes
+    manifest: bytes
+
+
+@dataclasses.dataclass(frozen=True)
 class Receipt:
-    """What a host's worker did; ``error`` says why it did not finish."""
+    """What a host's worker did; ``error`` says why it did not finish.
+
+    ``held_back``: all was captured, and the store did not take all of it.
+    """
 
     host: str
     streams: tuple[StreamReceipt, ...]
     error: str | None = None
+    held_back: bool = False
 
 
 def monotonic() -> float:
@@ -127,6 +150,7 @@ class PointFolder:
                 item=point,
                 remedy="Use a small letter, then letters, digits, dashes or underscores, 32 at most.",
             )
+        self.state_dir = state_dir
         self.path = state_dir / "runs" / run / point
         self.run = run
         self.point = point
@@ -156,6 +180,8 @@ class PointFolder:
         """Keep what open decided."""
         document = dataclasses.asdict(opened)
         document["opened_at"] = instant.to_text(opened.opened_at)
+        full = opened.full_sealed_at
+        document["full_sealed_at"] = None if full is None else instant.to_text(full)
         self._write("point.json", document)
 
     def read_open(self) -> OpenPoint:
@@ -169,6 +195,8 @@ class PointFolder:
             )
         for field in ("expected", "parents", "seen", "notes"):
             document[field] = tuple(document[field])
+        full = document["full_sealed_at"]
+        document["full_sealed_at"] = None if full is None else instant.from_text(full)
         return OpenPoint(**{**document, "opened_at": instant.from_text(document["opened_at"])})
 
     def read_open_as(self, *, check: bool) -> OpenPoint:
@@ -197,17 +225,34 @@ class PointFolder:
         except OSError as e:
             raise RunError("a file of the run folder cannot be read", item=str(path), remedy=_AGAIN) from e
 
-    def write_live(self, streams: Iterable[StreamEntry]) -> None:
-        """Keep the newest snapshot of every stream."""
-        self._write("live.json", [body_format.write_stream(entry) for entry in streams])
+    def write_live(
+        self, streams: Iterable[StreamEntry], retired: Iterable[Retirement], due: Iterable[StreamEntry]
+    ) -> None:
+        """Keep the newest snapshot of every stream, who is retired, and what must be carried."""
+        document = {
+            "streams": [body_format.write_stream(entry) for entry in streams],
+            "retired": [body_format.write_retirement(retirement) for retirement in retired],
+        }
+        self._write("live.json", document)
+        self._write("due.json", [body_format.write_stream(entry) for entry in due])
 
-    def read_live(self) -> list[StreamEntry]:
-        """Read :meth:`write_live` back; raises RunError where they are gone."""
-        found = self._read("live.json")
+    def read_live(self) -> tuple[list[StreamEntry], tuple[Retirement, ...]]:
+        """Read the streams and retirements of :meth:`write_live`; raises RunError where they are gone."""
+        found = self._present("live.json")
+        fields = Fields(found, str(self.path))
+        retired = fields.each("retired", body_format.read_retirement)
+        return [self._stream(value) for value in found["streams"]], retired
+
+    def read_due(self) -> list[StreamEntry]:
+        """Read what must be carried, most urgent first; raises RunError where it is gone."""
+        return [self._stream(value) for value in self._present("due.json")]
+
+    def _present(self, name: str) -> t.Any:
         # an empty repository leaves an empty list: without the file a full body would hide every other host
+        found = self._read(name)
         if found is None:
             raise RunError("the live streams of this run are gone", item=str(self.path), remedy=_AGAIN)
-        return [self._stream(value) for value in found]
+        return found
 
     def write_host(self, host: str, sheet: HostSheet) -> None:
         """Keep what the worker of *host* needs."""
@@ -240,17 +285,8 @@ class PointFolder:
         document = {
             "host": receipt.host,
             "error": receipt.error,
-            "streams": [
-                {
-                    "stream": part.stream,
-                    "reason": part.reason,
-                    "changed": list(part.changed),
-                    "stored_bytes": part.stored_bytes,
-                    "entry": None if part.entry is None else body_format.write_stream(part.entry),
-                    "gaps": [list(gap) for gap in part.gaps],
-                }
-                for part in receipt.streams
-            ],
+            "held_back": receipt.held_back,
+            "streams": [_write_part(part) for part in receipt.streams],
         }
         self._write(f"receipts/{names.escape_host(receipt.host)}.json", document)
 
@@ -260,19 +296,45 @@ class PointFolder:
         for path in sorted((self.path / "receipts").glob("*.json")):
             document = self._read(f"receipts/{path.name}")
             if document is not None:
-                parts = tuple(
-                    StreamReceipt(
-                        stream=part["stream"],
-                        reason=part["reason"],
-                        changed=tuple(part["changed"]),
-                        stored_bytes=part["stored_bytes"],
-                        entry=None if part["entry"] is None else self._stream(part["entry"]),
-                        gaps=tuple(LeftOut(*gap) for gap in part["gaps"]),
-                    )
-                    for part in document["streams"]
-                )
-                found[document["host"]] = Receipt(document["host"], parts, document["error"])
+                parts = tuple(self._read_part(part) for part in document["streams"])
+                found[document["host"]] = Receipt(document["host"], parts, document["error"], document["held_back"])
         return found
+
+    def keep_leftover(self, sealed: SealedSnapshot) -> None:
+        """Keep a sealed snapshot that the store did not take; a later run ships it."""
+        stem = f"leftovers/{sealed.entry.manifest.sha256}"
+        self._write_bytes(f"{stem}.pack", sealed.pack)
+        self._write_bytes(f"{stem}.manifest", sealed.manifest)
+        self._write(f"{stem}.json", _write_part(sealed.receipt))
+
+    def read_leftovers(self) -> list[SealedSnapshot]:
+        """All sealed snapshots that the store did not take; raises IntegrityError where one was damaged since."""
+        found = []
+        for path in sorted((self.path / "leftovers").glob("*.json")):
+            receipt = self._read_part(self._read(f"leftovers/{path.name}"))
+            entry = receipt.entry
+            if entry is None:
+                raise RunError("a file of the run folder cannot be read", item=str(path), remedy=_AGAIN)
+            with _explained(path):
+                pack, manifest = (path.with_suffix(suffix).read_bytes() for suffix in (".pack", ".manifest"))
+            check_digest(pack, entry.pack.sha256, what=str(path.with_suffix(".pack")))
+            check_digest(manifest, entry.manifest.sha256, what=str(path.with_suffix(".manifest")))
+            found.append(SealedSnapshot(receipt, entry, pack, manifest))
+        return found
+
+    def drop_leftovers(self) -> None:
+        """Remove what has been shipped."""
+        shutil.rmtree(self.path / "leftovers", ignore_errors=True)
+        (self.path / "unsent").unlink(missing_ok=True)
+
+    def mark_unsent(self) -> None:
+        """Note that the store did not take the point itself: its receipts are worth sealing later."""
+        self._write_bytes("unsent", b"")
+
+    @property
+    def waits_for_store(self) -> bool:
+        """Whether a later run has something to ship from here."""
+        return (self.path / "unsent").exists() or any((self.path / "leftovers").glob("*.json"))
 
     def add_batch(self, hosts: Iterable[str]) -> None:
         """Note that the batch of these hosts has come."""
@@ -298,14 +360,25 @@ class PointFolder:
     def close(self) -> None:
         """Remove digest keys and live streams; nothing can be captured for this point any more."""
         shutil.rmtree(self.path / "hosts", ignore_errors=True)
-        (self.path / "live.json").unlink(missing_ok=True)
+        for name in ("live.json", "due.json"):
+            (self.path / name).unlink(missing_ok=True)
 
     def thin(self) -> None:
         """Remove what nobody needs once the run is dead: all but the receipts of an unsealed point."""
         self.close()
-        if self.read_sealed() is not None:
+        if self.read_sealed() is not None and not self.waits_for_store:
             shutil.rmtree(self.path / "receipts", ignore_errors=True)
             shutil.rmtree(self.path / "batches", ignore_errors=True)
+
+    def _read_part(self, part: t.Any) -> StreamReceipt:
+        return StreamReceipt(
+            stream=part["stream"],
+            reason=part["reason"],
+            changed=tuple(part["changed"]),
+            stored_bytes=part["stored_bytes"],
+            entry=None if part["entry"] is None else self._stream(part["entry"]),
+            gaps=tuple(LeftOut(*gap) for gap in part["gaps"]),
+        )
 
     def _stream(self, value: t.Any) -> StreamEntry:
         return body_format.read_stream(Fields(value, str(self.path)))
@@ -327,6 +400,43 @@ class PointFolder:
             return None
         except (OSError, ValueError) as e:
             raise RunError("a file of the run folder cannot be read", item=str(path), remedy=_AGAIN) from e
+
+
+def _write_part(part: StreamReceipt) -> dict[str, t.Any]:
+    return {
+        "stream": part.stream,
+        "reason": part.reason,
+        "changed": list(part.changed),
+        "stored_bytes": part.stored_bytes,
+        "entry": None if part.entry is None else body_format.write_stream(part.entry),
+        "gaps": [list(gap) for gap in part.gaps],
+    }
+
+
+def remember(state_dir: Path, repository_id: str, point_id: str, lock_until: dt.datetime) -> None:
+    """Keep which point was sealed here last, until its lock ends."""
+    path = state_dir / "sealed" / f"{repository_id}.json"
+    with _explained(path):
+        _make_folder(path.parent)
+        _write_whole(path, json.dumps({"id": point_id, "lock_until": instant.to_text(lock_until)}).encode())
+
+
+def remembered(state_dir: Path, repository_id: str, now: dt.datetime) -> str | None:
+    """The point that was sealed here last and is locked still; None on a controller that knows of none."""
+    try:
+        document = json.loads((state_dir / "sealed" / f"{repository_id}.json").read_bytes())
+        return str(document["id"]) if instant.from_text(document["lock_until"]) > now else None
+    except (OSError, ValueError, KeyError, TypeError, FormatError):
+        return None
+
+
+def waiting_points(state_dir: Path, *, keep: str) -> list[PointFolder]:
+    """Points of runs that have ended, which the store did not take whole."""
+    found = []
+    for run in sorted((state_dir / "runs").glob("*")):
+        if run.name != keep and RUN_ID.fullmatch(run.name) and not _alive(run):
+            found += [point for point in open_points(state_dir, run.name) if point.waits_for_store]
+    return found
 
 
 def open_points(state_dir: Path, run: str) -> list[PointFolder]:

@@ -10,12 +10,12 @@ import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
-from ..errors import RunError, SignatureError, TrustError, WrongKeyError
+from ..errors import FullError, HoldfastError, RunError, SignatureError, TransientError, TrustError, WrongKeyError
 from ..format import body as body_format
 from ..format import names
 from ..format import statement as statement_format
 from ..keyring.base import Keyring
-from ..model import keep
+from ..model import instant, keep
 from ..model.point import (
     Body,
     ConsistencyFinding,
@@ -25,14 +25,21 @@ from ..model.point import (
     StreamState,
 )
 from ..model.root import Root
-from . import objects, points
+from . import carry, objects, points, run_folder, stamps
 from .repository import Repository, sign_envelope, verify_signature
 from .run_folder import OpenPoint, PointFolder, Receipt
+from .stamps import TimeStamping
+
+_NAMED = 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Sealed:
-    """What seal did. ``sealed`` is False while later batches are still to come."""
+    """What seal did. ``sealed`` is False while later batches are still to come.
+
+    ``carried`` counts silent streams that got a later lock, ``carry_waiting`` those left to the next run, and
+    ``carry_failed`` names those whose objects are gone or damaged: there the last copy is at stake.
+    """
 
     sealed: bool
     point: str
@@ -44,6 +51,11 @@ class Sealed:
     failed: Mapping[str, str]
     missing: tuple[str, ...]
     waiting: tuple[str, ...] = ()
+    carried: int = 0
+    carry_waiting: int = 0
+    carry_failed: tuple[str, ...] = ()
+    timestamped: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def seal(
@@ -52,6 +64,8 @@ def seal(
     keyring: Keyring,
     *,
     later_batches: bool = True,
+    most_carried: int = carry.MOST_STREAMS,
+    stamping: TimeStamping | None = None,
     check: bool = False,
 ) -> Sealed:
     """Seal an open point with the receipts that are there, or say that hosts of later batches are still to come.
@@ -59,19 +73,23 @@ def seal(
     Idempotent: a point that is sealed already is returned as it was.
 
     :param later_batches: wait for expected hosts whose batch has not come; False seals with what is there.
+    :param most_carried: how many silent streams get a later lock at most.
+    :param stamping: who stamps the point's time, where somebody does.
     :raises RunError: nothing is open, or no host gave a single stream.
     """
     with folder.locked():
         opened = folder.read_open_as(check=check)
-        if folder.read_root().id != repository.root.id:
+        # a link that came meanwhile is followed: what was captured under the one before stays what it is
+        if repository.chain.place(folder.read_root().id) is None:
             raise TrustError(
-                "another root is pinned now than when the recovery point was opened",
+                "the recovery point was opened under a root that is not of the pinned chain",
                 item=opened.point,
                 remedy="Open and seal with the same holdfast_repository_id.",
             )
         done = folder.read_sealed()
         if done is not None:
-            return Sealed(**{**done, "missing": tuple(done["missing"]), "waiting": ()})
+            lists = {name: tuple(done[name]) for name in ("missing", "carry_failed", "warnings")}
+            return Sealed(**{**done, **lists, "waiting": ()})
         receipts = folder.read_receipts()
         silent = [host for host in opened.expected if host not in receipts]
         come = folder.read_batches()
@@ -81,48 +99,108 @@ def seal(
         if check:
             summary = _summary(opened, receipts, tuple(silent), id=None, sealed=True)
         else:
-            summary = _put_point(folder, repository, keyring, opened, receipts, tuple(silent))
+            way = _Way(repository, keyring, most_carried, stamping)
+            summary = _seal(folder, way, opened, receipts, tuple(silent))
         document = dataclasses.asdict(summary)
         folder.write_sealed(document)
         return summary
 
 
-def _put_point(
-    folder: PointFolder,
-    repository: Repository,
-    keyring: Keyring,
-    opened: OpenPoint,
-    receipts: Mapping[str, Receipt],
-    missing: tuple[str, ...],
+@dataclasses.dataclass(frozen=True)
+class _Way:
+    """Where a point is put and by whom it is signed and stamped."""
+
+    repository: Repository
+    keyring: Keyring
+    most_carried: int
+    stamping: TimeStamping | None
+
+
+def _seal(
+    folder: PointFolder, way: _Way, opened: OpenPoint, receipts: Mapping[str, Receipt], missing: tuple[str, ...]
 ) -> Sealed:
-    given = [part.entry for receipt in receipts.values() for part in receipt.streams if part.entry is not None]
-    sealed_at = max([opened.now(), *(entry.captured_at for entry in given)])
+    repository = way.repository
+    try:
+        given = [part.entry for receipt in receipts.values() for part in receipt.streams if part.entry is not None]
+        failed = {host: receipt.error for host, receipt in receipts.items() if receipt.error}
+        sealed_at = max([opened.now(), *(entry.captured_at for entry in given)])
+        proven, short = _proven(repository, given, sealed_at)
+        failed.update(short)
+        carried = carry.carry(repository, _due(folder, proven), sealed_at, most=way.most_carried)
+        if not proven:
+            reasons = "; ".join(f"{host}: {reason}" for host, reason in failed.items())
+            raise RunError(
+                f"recovery point {opened.point} would hold nothing: no host gave its streams",
+                item=opened.point,
+                remedy=f"Correct what failed ({reasons or 'no host was asked'}) and run again.",
+            )
+        summary = _summary(opened, receipts, missing, id=None, sealed=True, failed=failed, carried=carried)
+        draft = _draft(repository.root, opened, [*proven, *carried.entries], failed, missing, sealed_at)
+        draft = dataclasses.replace(draft, consistency=_consistency(opened, proven, carried))
+        return _put_point(folder, way, opened, draft, summary)
+    except (TransientError, FullError):
+        folder.mark_unsent()
+        raise
+
+
+def _proven(
+    repository: Repository, given: Sequence[StreamEntry], sealed_at: dt.datetime
+) -> tuple[list[StreamEntry], dict[str, str]]:
+    """What the hosts gave, each object with a lock that a point may name, and the hosts for which that cannot be had.
+
+    In a run of days a lock that was long enough at open has become short: the object is put again.
+    """
+    proven = []
+    short: dict[str, str] = {}
+    for entry in given:
+        if keep.nameable(entry.lock_until, sealed_at, repository.root.classes[entry.retention_class]):
+            proven.append(entry)
+            continue
+        try:
+            proven.append(carry.renew(repository, entry, sealed_at, entry.state))
+        except HoldfastError as e:
+            short[entry.host] = (
+                f"the lock of {entry.manifest.name} ends before its class does, and it was not renewed: {e}"
+            )
+    return sorted((entry for entry in proven if entry.host not in short), key=lambda entry: entry.key), short
+
+
+def _due(folder: PointFolder, proven: Sequence[StreamEntry]) -> list[StreamEntry]:
+    """What must be carried: what is due, was not given by its host, and is not in other streams that were."""
+    ours = {entry.key for entry in proven}
+    by_host: dict[str, list[StreamEntry]] = {}
+    for entry in proven:
+        by_host.setdefault(entry.host, []).append(entry)
+    return [
+        entry
+        for entry in folder.read_due()
+        if entry.key not in ours and not keep.superseded(entry, by_host.get(entry.host, ()))
+    ]
+
+
+def _put_point(folder: PointFolder, way: _Way, opened: OpenPoint, draft: Body, summary: Sealed) -> Sealed:
+    repository, keyring = way.repository, way.keyring
     root = repository.root
-    short = _short_locks(given, root, sealed_at)
-    failed = {host: receipt.error for host, receipt in receipts.items() if receipt.error}
-    failed.update(short)
-    entries = sorted((entry for entry in given if entry.host not in short), key=lambda entry: entry.key)
-    if not entries:
-        reasons = "; ".join(f"{host}: {reason}" for host, reason in failed.items())
-        raise RunError(
-            f"recovery point {opened.point} would hold nothing: no host gave its streams",
-            item=opened.point,
-            remedy=f"Correct what failed ({reasons or 'no host was asked'}) and run again.",
-        )
-    draft = _draft(root, opened, entries, failed, missing, sealed_at)
-    data = _body_bytes(folder, draft, opened)
+    data = _body_bytes(folder, draft, opened, root)
     body = body_format.read(data, what="body")
-    body_name = names.for_point(names.Kind.BODY, sealed_at, opened.run, data)
-    summary = _summary(opened, receipts, missing, id=None, sealed=True, failed=failed)
+    body_name = names.for_point(names.Kind.BODY, body.sealed_at, opened.run, data)
     statement = _statement(body, body_name, summary)
     points.check_body(statement, body, what=body_name)
-    envelope = sign_envelope(keyring, statement_format.PAYLOAD_TYPE, statement_format.payload(statement), use="point")
-    name = names.for_point(names.Kind.POINT, sealed_at, opened.run, envelope)
-    _require_believable(root, name, envelope, sealed_at)
-    lock_until = keep.point_lock(sealed_at, root.longest_days)
+    payload = statement_format.payload(statement)
+    by = keyring.signer(use="point", among=root.signing("point", body.sealed_at))
+    envelope = sign_envelope(keyring, statement_format.PAYLOAD_TYPE, payload, use="point", by=by)
+    name = names.for_point(names.Kind.POINT, body.sealed_at, opened.run, envelope)
+    _require_believable(repository, name, envelope, body.sealed_at)
+    lock_until = keep.point_lock(body.sealed_at, root.longest_days)
+    point_id = names.parse(name).sha256
+    token, problem = way.stamping.token(point_id) if way.stamping else (None, None)
     objects.put(repository.store, body_name, data, lock_until=lock_until)
+    if token is not None:
+        stamps.put(repository, body.sealed_at, opened.run, token, lock_until=lock_until)
     objects.put(repository.store, name, envelope, lock_until=lock_until)
-    return dataclasses.replace(summary, id=names.parse(name).sha256)
+    run_folder.remember(folder.state_dir, repository.chain.links[0].root.id, point_id, lock_until)
+    warnings = () if problem is None else (problem,)
+    return dataclasses.replace(summary, id=point_id, timestamped=token is not None, warnings=warnings)
 
 
 def _draft(
@@ -143,11 +221,11 @@ def _draft(
         parents=opened.parents,
         full=False,
         covers=(),
-        streams=tuple(entries),
+        streams=tuple(sorted(entries, key=lambda entry: entry.key)),
         expected=tuple(sorted(opened.expected)),
         failed=tuple(HostFailure(host, reason) for host, reason in sorted(failed.items())),
         missing=tuple(sorted(missing)),
-        consistency=_consistency(opened, entries),
+        consistency=(),
         change=opened.change,
         complete=not failed and not missing,
     )
@@ -167,7 +245,7 @@ def _statement(body: Body, body_name: str, summary: Sealed) -> Statement:
             "streams": len(body.streams),
             "stored": summary.stored,
             "unchanged": summary.unchanged,
-            "carried": 0,
+            "carried": summary.carried,
             "failed": len(body.failed),
             "missing": len(body.missing),
         },
@@ -176,9 +254,10 @@ def _statement(body: Body, body_name: str, summary: Sealed) -> Statement:
     )
 
 
-def _require_believable(root: Root, name: str, envelope: bytes, sealed_at: dt.datetime) -> None:
+def _require_believable(repository: Repository, name: str, envelope: bytes, sealed_at: dt.datetime) -> None:
     try:
-        verify_signature(root, statement_format.read(envelope, what=name)[1], use="point", at=sealed_at, what=name)
+        read = statement_format.read(envelope, what=name)[1]
+        verify_signature(repository.chain, repository.root.id, read, use="point", at=sealed_at, what=name)
     except SignatureError as e:
         raise WrongKeyError(
             "the keyring's signing key is none that the root lets sign now",
@@ -187,29 +266,31 @@ def _require_believable(root: Root, name: str, envelope: bytes, sealed_at: dt.da
         ) from e
 
 
-def _body_bytes(folder: PointFolder, draft: Body, opened: OpenPoint) -> bytes:
-    """A body of this run's streams, or a full one once those since the last full one outweigh it."""
+def _body_bytes(folder: PointFolder, draft: Body, opened: OpenPoint, root: Root) -> bytes:
+    """A body of this run's streams, or a full one where that is due: it lists every live stream."""
     data = body_format.write(draft)
-    if opened.full_size and opened.since_full + len(data) <= opened.full_size:
+    outweighed = opened.since_full + len(data) > opened.full_size
+    if not outweighed and not keep.full_due(opened.full_sealed_at, opened.points_since, draft.sealed_at):
         return data
-    ours = {entry.key for entry in draft.streams}
-    others = [
-        dataclasses.replace(entry, state=StreamState.LIVE) for entry in folder.read_live() if entry.key not in ours
-    ]
-    streams = tuple(sorted([*draft.streams, *others], key=lambda entry: entry.key))
-    return body_format.write(dataclasses.replace(draft, full=True, covers=opened.seen, streams=streams))
+    known, retired = folder.read_live()
+    streams = {entry.key: dataclasses.replace(entry, state=StreamState.LIVE) for entry in known}
+    streams.update({entry.key: entry for entry in draft.streams})
+    ended = keep.ended(streams, retired, root.classes, draft.sealed_at)
+    kept = (entry for key, entry in streams.items() if key not in ended or entry.state is not StreamState.LIVE)
+    return body_format.write(
+        dataclasses.replace(
+            draft,
+            full=True,
+            covers=opened.seen,
+            streams=tuple(sorted(kept, key=lambda entry: entry.key)),
+            retired=retired,
+        )
+    )
 
 
-def _short_locks(given: Sequence[StreamEntry], root: Root, sealed_at: dt.datetime) -> dict[str, str]:
-    """Hosts with an object that would not outlive its class from now on; a point never names such an object."""
-    return {
-        entry.host: f"the lock of {entry.manifest.name} ends before its class does; run again to store it anew"
-        for entry in given
-        if not keep.nameable(entry.lock_until, sealed_at, root.classes[entry.retention_class])
-    }
-
-
-def _consistency(opened: OpenPoint, entries: Sequence[StreamEntry]) -> tuple[ConsistencyFinding, ...]:
+def _consistency(
+    opened: OpenPoint, entries: Sequence[StreamEntry], carried: carry.Carried
+) -> tuple[ConsistencyFinding, ...]:
     findings = [ConsistencyFinding("open", note) for note in opened.notes]
     findings += [
         ConsistencyFinding("marks", f"{entry.host}/{entry.stream}: {mark}")
@@ -217,6 +298,19 @@ def _consistency(opened: OpenPoint, entries: Sequence[StreamEntry]) -> tuple[Con
         if entry.state is StreamState.STORED
         for mark in entry.marks
     ]
+    findings += [
+        ConsistencyFinding("carry", f"{entry.host}/{entry.stream} was not carried: {reason}")
+        for entry, reason in carried.failed[:_NAMED]
+    ]
+    if carried.waiting:
+        first = carried.waiting[0]
+        findings.append(
+            ConsistencyFinding(
+                "carry",
+                f"{len(carried.waiting)} streams wait for the next run, first {first.host}/{first.stream}, locked "
+                f"until {instant.to_text(first.lock_until)}",
+            )
+        )
     return tuple(findings)
 
 
@@ -229,6 +323,7 @@ def _summary(
     sealed: bool,
     waiting: tuple[str, ...] = (),
     failed: Mapping[str, str] | None = None,
+    carried: carry.Carried | None = None,
 ) -> Sealed:
     if failed is None:
         failed = {host: receipt.error for host, receipt in receipts.items() if receipt.error}
@@ -245,4 +340,7 @@ def _summary(
         failed=dict(failed),
         missing=missing,
         waiting=waiting,
+        carried=len(carried.entries) if carried else 0,
+        carry_waiting=len(carried.waiting) if carried else 0,
+        carry_failed=tuple(f"{e.host}/{e.stream}: {reason}" for e, reason in carried.failed) if carried else (),
     )

@@ -11,11 +11,11 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 
 from ..capture.base import Source
-from ..errors import CaptureError, HoldfastError, NotLockedError, RunError
+from ..errors import CaptureError, FullError, HoldfastError, RunError, StoreError, TransientError
 from ..format import manifest as manifest_format
 from ..format import names, pack
 from ..keyring import base as keys
-from ..model import instant, keep
+from ..model import keep
 from ..model.content import ComponentContent, PlainFingerprint
 from ..model.entry import LeftOut, below_no_folder
 from ..model.point import (
@@ -23,16 +23,15 @@ from ..model.point import (
     StreamEntry,
     StreamState,
 )
-from ..model.policy import Policy, RetentionClass, Stream
+from ..model.policy import Policy, Stream
+from ..model.retention import RetentionClass
 from ..model.root import Root
 from ..model.snapshot import Fingerprint, PackDescription, WrappedKey
 from ..seal import age, zstd
 from ..store.base import Store
 from . import objects
-from .run_folder import HostSheet, PointFolder, Receipt, StreamReceipt
-
-# a newest snapshot must still be nameable when a long run is sealed
-_RUN_MARGIN = dt.timedelta(days=1)
+from .open_point import RUN_MARGIN
+from .run_folder import HostSheet, PointFolder, Receipt, SealedSnapshot, StreamReceipt
 
 
 def snapshot(
@@ -54,22 +53,34 @@ def snapshot(
     :raises HoldfastError: as the failed receipt says.
     """
     opened = folder.read_open_as(check=check)
+    refused: StoreError | None = None
     try:
         sheet = folder.read_host(host)
         root = folder.read_root()
-        now = opened.now()
         declared = policy()
         streams = declared.streams()
         for stream in streams:
             root.retention(declared.classes[stream.retention_class])
-        parts = _decide(streams, sheet, source, root, now, opened.opened_at, check=opened.check)
-        receipts = [
-            decided
-            if isinstance(decided, StreamReceipt)
-            else _store_stream(decided, host, sheet, root, store, now, writer, check=opened.check)
-            for decided in parts
-        ]
+        worker = _Worker(host, sheet, root, opened.now(), writer)
+        receipts = []
+        connected: Store | None = None
+        for decided in _decide(streams, source, worker, opened.opened_at, check=opened.check):
+            if isinstance(decided, StreamReceipt):
+                receipts.append(decided)
+                continue
+            sealed = _seal_stream(decided, worker)
+            if refused is None:
+                try:
+                    connected = connected or store()
+                    receipts.append(ship(sealed, connected, decided.kept, worker.now))
+                    continue
+                except (TransientError, FullError) as e:
+                    refused = e
+            # it is sealed already: the next run ships it, whatever becomes of the host
+            _keep(folder, sealed, refused)
         receipt = Receipt(host, tuple(receipts))
+        if refused is not None:
+            receipt = dataclasses.replace(receipt, error=_kept(refused, host), held_back=True)
     except HoldfastError as e:
         # a host that the point does not expect cannot make it incomplete
         if host in opened.expected and folder.read_sealed() is None:
@@ -83,7 +94,36 @@ def snapshot(
                 remedy="It counts as missing there: back it up again, in a point that waits for it.",
             )
         folder.write_receipt(receipt)
+    if refused is not None:
+        raise refused
     return receipt
+
+
+def _keep(folder: PointFolder, sealed: SealedSnapshot, refused: StoreError) -> None:
+    try:
+        folder.keep_leftover(sealed)
+    except RunError:
+        # neither here nor there: what the store said is what must be mended
+        raise refused from None
+
+
+def _kept(error: StoreError, host: str) -> str:
+    """Say of a refused put that nothing is lost."""
+    error.at(host)
+    kept = "What was captured is kept, sealed: the next run on this controller stores it"
+    error.remedy = f"{error.remedy.rstrip('.')}. {kept}" if error.remedy else kept
+    return str(error)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Worker:
+    """What everything that is sealed for one host has in common."""
+
+    host: str
+    sheet: HostSheet
+    root: Root
+    now: dt.datetime
+    writer: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,14 +139,7 @@ class _ToStore:
 
 
 def _decide(
-    streams: Sequence[Stream],
-    sheet: HostSheet,
-    source: Source,
-    root: Root,
-    now: dt.datetime,
-    opened_at: dt.datetime,
-    *,
-    check: bool,
+    streams: Sequence[Stream], source: Source, worker: _Worker, opened_at: dt.datetime, *, check: bool
 ) -> list[StreamReceipt | _ToStore]:
     """Find out what must be stored, with its content.
 
@@ -114,6 +147,7 @@ def _decide(
     newest snapshot's lock runs short; a second one for the content of what has changed. In check mode content stays
     where it is.
     """
+    sheet, root = worker.sheet, worker.root
     at_once = [stream for stream in streams if _wanted_at_once(stream, sheet, root, opened_at)]
     later = [stream for stream in streams if check or stream not in at_once]
     contents = {} if check else _content(source, at_once)
@@ -131,10 +165,15 @@ def _decide(
         gaps = tuple(gap for component in stream.components for gap in prints[component.name].gaps)
         if stream in at_once or stream in due:
             spoken = "renewal" if reason == "unchanged" else reason
-            parts = () if check else tuple(contents[c.name] for c in stream.components)
+            if check:
+                decided.append(StreamReceipt(stream.name, spoken, changed, 0, None, gaps))
+                continue
+            parts = tuple(contents[c.name] for c in stream.components)
             decided.append(_ToStore(stream, root.classes[stream.retention_class], spoken, changed, gaps, parts))
         else:
-            proven = dataclasses.replace(sheet.streams[stream.name], state=StreamState.UNCHANGED, verified_at=now)
+            proven = dataclasses.replace(
+                sheet.streams[stream.name], state=StreamState.UNCHANGED, verified_at=worker.now
+            )
             decided.append(StreamReceipt(stream.name, reason, (), 0, proven, gaps))
     return decided
 
@@ -156,7 +195,7 @@ def _require_tree(contents: Mapping[str, ComponentContent]) -> None:
 def _wanted_at_once(stream: Stream, sheet: HostSheet, root: Root, opened_at: dt.datetime) -> bool:
     entry = sheet.streams.get(stream.name)
     kept = root.classes[stream.retention_class]
-    return entry is None or not keep.nameable(entry.lock_until, opened_at + _RUN_MARGIN, kept)
+    return entry is None or not keep.nameable(entry.lock_until, opened_at + RUN_MARGIN, kept)
 
 
 def _content(source: Source, streams: Sequence[Stream]) -> dict[str, ComponentContent]:
@@ -201,21 +240,10 @@ def key_fingerprint(plain: PlainFingerprint, key_id: str, host_keys: Mapping[str
     )
 
 
-def _store_stream(
-    part: _ToStore,
-    host: str,
-    sheet: HostSheet,
-    root: Root,
-    store: Callable[[], Store],
-    now: dt.datetime,
-    writer: str,
-    *,
-    check: bool,
-) -> StreamReceipt:
+def _seal_stream(part: _ToStore, worker: _Worker) -> SealedSnapshot:
+    host, sheet, root, now = worker.host, worker.sheet, worker.root, worker.now
     key_id = root.digest_key_id
     fingerprints = tuple(key_fingerprint(c.fingerprint, key_id, sheet.digest_keys) for c in part.contents)
-    if check:
-        return StreamReceipt(part.stream.name, part.reason, part.changed, 0, None, part.gaps)
     known = sheet.streams.get(part.stream.name)
     if known is not None:
         # newest is told by this moment: two snapshots of a stream never share a second
@@ -229,7 +257,7 @@ def _store_stream(
         retention_class=part.kept.name,
         captured_at=now,
         digest_key=key_id,
-        writer=writer,
+        writer=worker.writer,
     )
     sealed, description, wrapped, escrow = seal_pack(origin, part.contents, root)
     host_key = sheet.digest_keys[key_id]
@@ -241,11 +269,8 @@ def _store_stream(
         parts=tuple(zip(part.contents, fingerprints, strict=True)),
         keyed=lambda data: keys.keyed(host_key, data),
     )
-    connected = store()
     lock_until = keep.snapshot_lock(now, part.kept, f"{host}/{part.stream.name}")
-    pack_ref = _put(connected, description.name, sealed, lock_until, part.kept, now)
     name = names.for_snapshot(names.Kind.MANIFEST, part.kept.name, host, part.stream.name, now, manifest)
-    manifest_ref = _put(connected, name, manifest, lock_until, part.kept, now)
     entry = StreamEntry(
         host=host,
         host_id=host,
@@ -254,13 +279,26 @@ def _store_stream(
         state=StreamState.STORED,
         captured_at=now,
         verified_at=now,
-        pack=pack_ref,
-        manifest=manifest_ref,
+        pack=ObjectRef(description.name, "", len(sealed), lock_until),
+        manifest=ObjectRef(name, "", len(manifest), lock_until),
         fingerprints=fingerprints,
         marks=tuple(f"{c.component.name}: {mark}" for c in part.contents for mark in c.marks),
     )
     size = len(sealed) + len(manifest)
-    return StreamReceipt(part.stream.name, part.reason, part.changed, size, entry, part.gaps)
+    receipt = StreamReceipt(part.stream.name, part.reason, part.changed, size, entry, part.gaps)
+    return SealedSnapshot(receipt, entry, sealed, manifest)
+
+
+def ship(part: SealedSnapshot, store: Store, kept: RetentionClass, now: dt.datetime) -> StreamReceipt:
+    """Put a sealed snapshot, its pack first; returns its receipt with what was read back.
+
+    :raises StoreError: the store did not take it, or not with the lock that its class asks for.
+    """
+    entry = part.entry
+    lock_until = keep.snapshot_lock(now, kept, f"{entry.host}/{entry.stream}")
+    pack_ref = objects.put_locked(store, entry.pack.name, part.pack, lock_until, kept, now)
+    manifest_ref = objects.put_locked(store, entry.manifest.name, part.manifest, lock_until, kept, now)
+    return dataclasses.replace(part.receipt, entry=dataclasses.replace(entry, pack=pack_ref, manifest=manifest_ref))
 
 
 def seal_pack(
@@ -284,16 +322,3 @@ def seal_pack(
         names.Kind.PACK, origin.retention_class, origin.host, origin.stream, origin.captured_at, sealed
     )
     return sealed, PackDescription(name, len(sealed), len(tar), members), wrapped, escrow_key.id
-
-
-def _put(
-    store: Store, name: str, data: bytes, lock_until: dt.datetime, kept: RetentionClass, now: dt.datetime
-) -> ObjectRef:
-    ref = objects.put(store, name, data, lock_until=lock_until)
-    if not keep.nameable(ref.lock_until, now, kept):
-        raise NotLockedError(
-            f"{store.location} locked it only until {instant.to_text(ref.lock_until)}",
-            item=name,
-            remedy="Check the store's lock settings; no recovery point will name this object.",
-        )
-    return ref

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ..capture import wire
 from ..errors import (
@@ -26,13 +26,15 @@ from ..format.names import Kind, ObjectName
 from ..format.pack import Pack
 from ..keyring import base as keys
 from ..keyring.base import Keyring
-from ..model import instant
+from ..model import instant, keep
 from ..model.point import ObjectRef, StreamEntry, StreamState
+from ..model.record import PEOPLE_KINDS, Record
 from ..model.snapshot import Manifest
 from ..model.verification import Finding, Level, PointSummary, Report, Severity
 from ..store.base import Listed
-from . import objects, open_snapshot, points
+from . import approvals, objects, open_snapshot, points, records, stamps
 from .repository import Repository, verify_signature
+from .stamps import TimeStamping
 
 _SNAPSHOT_FIELDS = ("host", "host_id", "stream", "retention_class", "captured_at", "fingerprints")
 # states in which a run proves that the lock is long enough
@@ -40,25 +42,44 @@ _LOCKED_ANEW = (StreamState.STORED, StreamState.UNCHANGED, StreamState.CARRIED)
 _NAMED = 10
 
 
-def verify(repository: Repository, *, level: Level, keyring: Keyring | None = None) -> Report:
+def verify(
+    repository: Repository,
+    *,
+    level: Level,
+    keyring: Keyring | None = None,
+    stamping: TimeStamping | None = None,
+    known: Collection[str] = (),
+) -> Report:
     """Verify the whole repository down to *level*.
 
     Never raises for what it finds: every broken promise is a finding, and the search goes on.
 
     :param keyring: with its open half, for ``Level.KEYS`` only; with the digest key too, digests are compared as well.
+    :param stamping: whose time stamps to believe; None leaves them unread.
+    :param known: ids of recovery points that are known elsewhere, from tickets or a SIEM: they must be there.
     :raises KeyMissingError: ``Level.KEYS`` without the open half.
     :raises StoreError: the store itself does not answer.
     """
-    return _Verification(repository, level, keyring).run()
+    return _Verification(repository, level, keyring, stamping, known).run()
 
 
 class _Verification:
-    def __init__(self, repository: Repository, level: Level, keyring: Keyring | None) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        level: Level,
+        keyring: Keyring | None,
+        stamping: TimeStamping | None,
+        known: Collection[str],
+    ) -> None:
         self._repository = repository
         self._store = repository.store
         self._root = repository.root
         self._level = level
         self._keyring = keyring
+        self._stamping = stamping
+        self._known = known
+        self._timestamped = 0
         self._findings: list[Finding] = []
         self._keyless: list[KeyMissingError] = []
         self._listed: dict[str, list[Listed]] = {}
@@ -72,15 +93,16 @@ class _Verification:
         entries: dict[str, list[StreamEntry]] = {}
         records = opened = 0
         if self._level >= Level.SIGNATURES:
-            newest: dict[str, dict[tuple[str, str], tuple[dt.datetime, str]]] = {}
-            covers: dict[str, tuple[str, tuple[str, ...]]] = {}
-            for point in self._points(parsed):
+            newest: dict[str, dict[tuple[str, str], StreamEntry]] = {}
+            covers: dict[str, tuple[points.Point, tuple[str, ...]]] = {}
+            for point in self._points():
                 summaries.append(_summary(point))
                 self._references(point, entries)
-                newest[point.id] = {entry.key: entry.age_order[:2] for entry in point.body.streams}
+                newest[point.id] = points.newest(point.body.streams)
                 if point.body.full:
-                    covers[point.id] = (point.name, point.body.covers)
+                    covers[point.id] = (point, point.body.covers)
             self._covers(newest, covers)
+            self._fading()
             records = sum(self._record(name) for name, parts in parsed.items() if parts.kind is Kind.RECORD)
         if self._level >= Level.CONTENT:
             for name in parsed:
@@ -99,6 +121,7 @@ class _Verification:
             records=records,
             objects=len(parsed),
             stored_bytes=sum(v.size for versions in self._listed.values() for v in versions),
+            timestamped=self._timestamped,
             unsealed=self._unsealed(parsed, entries) if self._level >= Level.SIGNATURES else 0,
             findings=tuple(self._findings),
         )
@@ -158,22 +181,29 @@ class _Verification:
                 "Check the store's lock settings; a backup after that stores it anew.",
             )
 
-    def _points(self, parsed: dict[str, ObjectName]) -> Iterator[points.Point]:
-        ids = {parts.sha256 for parts in parsed.values() if parts.kind is Kind.POINT}
-        for name in sorted(name for name, parts in parsed.items() if parts.kind is Kind.POINT):
-            try:
-                point = points.read_point(self._repository, name)
-            except (FormatError, ObjectMissingError) as e:
-                self._error(name, e, "counts as not there; the snapshots of its run may be found by other points")
-                continue
-            self._parents(point, ids)
+    def _points(self) -> Iterator[points.Point]:
+        reading = points.Reading(self._repository, now=self._now, whole=True)
+        for name, error in reading.refused:
+            self._error(name, error, "counts as not there; the snapshots of its run may be found by other points")
+        for known in sorted(set(self._known) - reading.believed.keys()):
+            self._find(
+                Severity.ERROR,
+                known,
+                "is known elsewhere and is not in this repository, or not believed",
+                "Somebody hides it, or this is a frozen replica or an older copy: look in another replica.",
+            )
+        for point in sorted(reading.believed.values(), key=lambda point: point.name):
+            self._parents(point, reading.listed)
             self._stored_when(point)
+            self._stamped_when(point)
             if not point.statement.complete:
                 hosts = [failure.host for failure in point.body.failed] + list(point.body.missing)
-                self._find(Severity.WARNING, name, f"is incomplete: {', '.join(hosts)}", "Back these hosts up again.")
+                self._find(
+                    Severity.WARNING, point.name, f"is incomplete: {', '.join(hosts)}", "Back these hosts up again."
+                )
             yield point
 
-    def _parents(self, point: points.Point, ids: set[str]) -> None:
+    def _parents(self, point: points.Point, ids: Collection[str]) -> None:
         young = self._now - point.statement.sealed_at < dt.timedelta(days=self._root.longest_days)
         for parent in point.statement.parents:
             if parent not in ids:
@@ -197,19 +227,55 @@ class _Verification:
                 "A copied repository looks so. If this one was not copied, somebody signed a wrong time.",
             )
 
+    def _stamped_when(self, point: points.Point) -> None:
+        """Hold the signed time against that of the time-stamp authority, where one is trusted."""
+        if self._stamping is None:
+            return
+        said = point.statement.sealed_at
+        stamped = stamps.read(self._repository, point.id, said, point.statement.run, self._stamping.certificates)
+        for refused in stamped.refused:
+            self._find(Severity.WARNING, refused.split(":")[0], "is no time stamp of this point", "Nothing reads it.")
+        self._timestamped += stamped.at is not None
+        if stamped.at is None and self._stamping.required:
+            self._find(
+                Severity.WARNING,
+                point.name,
+                "has no time stamp that is believed",
+                "It was sealed before stamps were required, or somebody hides it.",
+            )
+        if stamped.at is not None and abs(stamped.at - said) > points.CLOCK_SKEW:
+            self._find(
+                Severity.ERROR,
+                point.name,
+                f"says it was sealed at {instant.to_text(said)}, and {stamped.authority} has stamped it at "
+                f"{instant.to_text(stamped.at)}",
+                "Somebody signed a wrong time: restore by the id of another recovery point, and find out who.",
+            )
+
     def _covers(
         self,
-        newest: dict[str, dict[tuple[str, str], tuple[dt.datetime, str]]],
-        covers: dict[str, tuple[str, tuple[str, ...]]],
+        newest: dict[str, dict[tuple[str, str], StreamEntry]],
+        covers: dict[str, tuple[points.Point, tuple[str, ...]]],
     ) -> None:
-        """A full point speaks for those it covers: it must hold each of their streams, as new or newer."""
-        for point_id, (name, covered) in covers.items():
-            held = newest[point_id]
+        """A full point speaks for those it covers: it must hold each of their streams, as new or newer.
+
+        It may leave out what people retired, what other streams of the host hold, and what governance ends.
+        """
+        # from the records alone: what a full body says of them its signer may have made up
+        retired, _refused = records.retirements(self._repository, (), now=self._now)
+        proven: dict[str, list[StreamEntry]] = {}
+        for entry in points.newest(entry for held in newest.values() for entry in held.values()).values():
+            proven.setdefault(entry.host, []).append(entry)
+        for point_id, (point, covered) in covers.items():
+            name, held = point.name, newest[point_id]
             lost = {
                 key
                 for other in covered
-                for key, order in newest.get(other, {}).items()
-                if key not in held or held[key] < order
+                for key, entry in newest.get(other, {}).items()
+                if (key not in held or held[key].age_order[:2] < entry.age_order[:2])
+                and not any(retirement.ends(entry) for retirement in retired)
+                and not keep.superseded(entry, proven[entry.host])
+                and not keep.outlives(entry, self._root.classes, point.statement.sealed_at)
             }
             if lost:
                 hidden = ", ".join(f"{host}/{stream}" for host, stream in sorted(lost)[:_NAMED])
@@ -219,6 +285,18 @@ class _Verification:
                     f"covers recovery points whose snapshots it does not hold: {len(lost)} streams, {hidden}",
                     "Restore these by the id of an older recovery point, and find out who signed this one.",
                 )
+
+    def _fading(self) -> None:
+        """The gate's warning: a newest copy that has less than half of its class's days left."""
+        live = points.live(self._repository, now=self._now)
+        for entry in keep.fading(live.streams.values(), self._root.classes, self._now):
+            self._find(
+                Severity.WARNING,
+                f"{entry.host}/{entry.stream}",
+                f"its newest copy is locked only until {instant.to_text(entry.lock_until)}, less than half of class "
+                f"{entry.retention_class}",
+                "Back up again, any host: a run carries what is due. If the host is gone for good, retire it.",
+            )
 
     def _references(self, point: points.Point, entries: dict[str, list[StreamEntry]]) -> None:
         for entry in point.body.streams:
@@ -305,7 +383,7 @@ class _Verification:
             raise KeyMissingError("level keys needs a keyring with its open half")
         try:
             sealed = objects.read(self._store, entry.pack.name, version=entry.pack.version)
-            secret = open_snapshot.unwrap(self._root, self._keyring, manifest)
+            secret = open_snapshot.unwrap(self._repository.chain, self._keyring, manifest)
             self._compare(manifest, open_snapshot.open_pack(sealed, secret, manifest))
         except KeyMissingError as e:
             self._keyless.append(e)
@@ -361,20 +439,50 @@ class _Verification:
         return self._host_keys[wanted]
 
     def _record(self, name: str) -> int:
+        parts = names.parse(name)
+        if parts.record in (approvals.REQUEST, approvals.APPROVAL):
+            # nothing counts by them: who completes a request judges them
+            return 0
         try:
+            if parts.record in PEOPLE_KINDS:
+                record = records.read_signed(self._repository, name)
+                self._completed_when(name, record)
+                return 1
             record, envelope = record_format.read(objects.read(self._store, name), what=name)
-            signer = verify_signature(self._root, envelope, use="record", at=record.at, what=name)
-            parts = names.parse(name)
-            if signer != record.by:
+            signed = verify_signature(
+                self._repository.chain, record.root, envelope, use="record", at=record.at, what=name
+            )
+            if record.request is not None:
+                raise FormatError("holds a request, and a machine signed it", item=name)
+            if signed.key_id != record.by:
                 raise SignatureError("is signed by another key than it says", item=name)
             if (parts.record, parts.at) != (record.kind, record.at):
                 raise FormatError("is named after another kind or time than it says", item=name)
-            if (record.repository, record.root) != (self._root.repository, self._root.id):
+            if record.repository != self._root.repository:
                 raise FormatError("belongs to another repository or root", item=name)
         except (FormatError, ObjectMissingError) as e:
             self._error(name, e, "counts as not there")
             return 0
+        if signed.removed is not None:
+            self._find(
+                Severity.WARNING,
+                name,
+                f"is signed by a key that root link {signed.removed.link} has removed",
+                "Believe it only if its digest is known elsewhere: a ticket, a job's result, the SIEM.",
+            )
         return 1
+
+    def _completed_when(self, name: str, record: Record) -> None:
+        """Hold the time that people had against the store's: who held their signatures back could put them later."""
+        stored = min(v.modified for v in self._listed[name] if not v.marker)
+        if record.request is not None and not record.at - points.CLOCK_SKEW <= stored <= record.request.expires:
+            self._find(
+                Severity.WARNING,
+                name,
+                f"was asked for at {instant.to_text(record.at)}, had to be signed until "
+                f"{instant.to_text(record.request.expires)}, and is in the store since {instant.to_text(stored)}",
+                "A copied repository looks so. If this one was not copied, find out who put it.",
+            )
 
     def _unsealed(self, parsed: dict[str, ObjectName], entries: dict[str, list[StreamEntry]]) -> int:
         named = {entry.pack.name for told in entries.values() for entry in told} | set(entries)

@@ -101,6 +101,11 @@ class TestSealed:
             "failed_hosts": {},
             "missing_hosts": [],
             "waiting_hosts": [],
+            "carried": 0,
+            "carry_waiting": 0,
+            "carry_failed": [],
+            "timestamped": False,
+            "warnings": [],
         }
 
     @pytest.mark.parametrize(
@@ -186,6 +191,7 @@ class TestReport:
         records=0,
         objects=5,
         stored_bytes=100,
+        timestamped=0,
         unsealed=0,
         findings=(Finding(Severity.NOTE, "x", "is odd", "Look at it."),),
     )
@@ -210,6 +216,7 @@ class TestReport:
             "records": 0,
             "objects": 5,
             "stored_bytes": 100,
+            "timestamped": 0,
             "unsealed": 0,
             "findings": [{"severity": "note", "item": "x", "problem": "is odd", "remedy": "Look at it."}],
         }

@@ -24,12 +24,13 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import
     ConsistencyFinding,
     HostFailure,
     ObjectRef,
+    Retirement,
     Statement,
     StreamEntry,
     StreamState,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import RetentionClass
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import Record
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import Record, Request
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.retention import RetentionClass
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.root import Person, Quorum, Root
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.snapshot import (
     Fingerprint,
@@ -48,13 +49,14 @@ PACK_NAME = f"packs/d0030/web1/tier1/20261121T011623Z-{AB}.tar.zst.age"
 MANIFEST_NAME = f"manifests/d0030/web1/tier1/20261121T011623Z-{CD}.json.zst"
 BODY_NAME = f"bodies/2026-11-21/20261121T011623Z-{RUN}-{CD}.json.zst"
 
+REQUEST = Request("ann@example.com", "a new key", "CHG1", UNTIL, "00ff")
 ROOT = Root(
     id="",
     repository="acme",
     link=2,
     previous=AB,
     created=AT,
-    classes={"d0030": RetentionClass("d0030", 30, "compliance")},
+    classes={"d0030": RetentionClass("d0030", 30, "compliance", 400)},
     keys=PublicKeys(
         sign=(SignKey(KEY, "point", "ed25519", bytes(32), AT, UNTIL),),
         wrap=(ClassYearKey("d0030", 2026, "age-x25519", "age1w", "b"),),
@@ -62,10 +64,12 @@ ROOT = Root(
         digest=(DigestKey("1", "hkdf-sha256"), DigestKey("2", "hkdf-sha256")),
     ),
     people=(Person("ann@example.com", ("owner",), "ssh-ed25519 AAAA", AT, UNTIL),),
-    quorum=(Quorum("root", 1, ("owner",)),),
+    quorum=(Quorum("root", 1, ("owner",), "touch"),),
     tips=(CD,),
+    records=(AB,),
+    request=REQUEST,
 )
-RECORD = Record("acme", AB, "restore", AT, KEY, {"host": "web1", "snapshots": [CD]}, {"result": "equal"})
+RECORD = Record("acme", AB, "retired", AT, "ann@example.com", {"host": "web1", "stream": None}, {}, REQUEST)
 STATEMENT = Statement("acme", AB, RUN, "main", AT, True, False, (CD,), {"streams": 2}, BODY_NAME, CD)
 
 SSH = Component("ssh", ("/etc/ssh",), "tier1", "ops", "internal", (Exclude("*.bak", "transient"),))
@@ -142,4 +146,5 @@ BODY = Body(
     consistency=(ConsistencyFinding("marks", "web1/tier1: ssh"),),
     change={"id": "CHG1", "window": {"from": "2026-11-21T01:00:00Z"}},
     complete=False,
+    retired=(Retirement("db2", None, AT, AB),),
 )

@@ -30,12 +30,13 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import
     ConsistencyFinding,
     HostFailure,
     ObjectRef,
+    Retirement,
     Statement,
     StreamEntry,
     StreamState,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import RetentionClass
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import Record
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import Record, Request
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.retention import RetentionClass
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.root import Person, Quorum, Root
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.snapshot import (
     Fingerprint,
@@ -228,6 +229,7 @@ bodies = st.builds(
     consistency=st.lists(st.builds(ConsistencyFinding, words, words), max_size=2).map(tuple),
     change=json_objects,
     complete=st.booleans(),
+    retired=st.lists(st.builds(Retirement, hosts, st.none() | words, moments, digests), max_size=2).map(tuple),
 )
 
 
@@ -251,6 +253,7 @@ def statements(draw: st.DrawFn) -> Statement:
     )
 
 
+requests = st.builds(Request, by=words, reason=words, ticket=words, expires=moments, nonce=words)
 records = st.builds(
     Record,
     repository=repositories,
@@ -260,6 +263,7 @@ records = st.builds(
     by=key_ids,
     subject=json_objects,
     detail=json_objects,
+    request=st.none() | requests,
 )
 sign_keys = st.builds(
     SignKey,
@@ -287,7 +291,13 @@ roots = st.builds(
     created=moments,
     classes=st.dictionaries(
         classes,
-        st.builds(RetentionClass, st.just(""), st.integers(1, 36500), st.sampled_from(["compliance", "governance"])),
+        st.builds(
+            RetentionClass,
+            st.just(""),
+            st.integers(1, 36500),
+            st.sampled_from(["compliance", "governance"]),
+            st.none() | st.integers(1, 73000),
+        ),
         min_size=1,
         max_size=3,
     ).map(lambda found: {name: dataclasses.replace(kept, name=name) for name, kept in found.items()}),
@@ -310,9 +320,11 @@ roots = st.builds(
         max_size=2,
     ).map(tuple),
     quorum=st.lists(
-        st.builds(Quorum, words, st.integers(1, 9), st.lists(words, max_size=2).map(tuple)), max_size=2
+        st.builds(Quorum, words, st.integers(1, 9), st.lists(words, max_size=2).map(tuple), words), max_size=2
     ).map(tuple),
     tips=st.lists(digests, max_size=2).map(tuple),
+    records=st.lists(digests, max_size=2).map(tuple),
+    request=st.none() | requests,
 )
 
 

@@ -9,13 +9,13 @@ import typing as t
 
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import FormatError, UnknownVersionError
-from ansible_collections.holdfast.config.plugins.plugin_utils.format import canonical, record
+from ansible_collections.holdfast.config.plugins.plugin_utils.format import canonical, dsse, record
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import Record
 from hypothesis import given
 from hypothesis import strategies as st
 
 from .envelopes import outlives, payload_of, signed
-from .samples import AB, CD, RECORD
+from .samples import AB, RECORD
 from .strategies import WHAT, damaged, few, flips, records, refused_versions
 
 
@@ -29,10 +29,34 @@ def rewrite(document: dict[str, t.Any]) -> bytes:
 
 def test_a_record_is_spelled_as_the_format_says() -> None:
     assert record.payload(RECORD).decode() == (
-        '{"at":"2026-11-21T01:16:23Z","by":"fedcba9876543210","critical":[],"detail":{"result":"equal"},"format":1,'
-        f'"kind":"record","record":"restore","repository":"acme","root":"{AB}",'
-        f'"subject":{{"host":"web1","snapshots":["{CD}"]}}}}'
+        '{"at":"2026-11-21T01:16:23Z","by":"ann@example.com","critical":[],"detail":{},"format":1,'
+        '"kind":"record","record":"retired","repository":"acme","request":{"by":"ann@example.com",'
+        '"expires":"2036-01-01T00:00:00Z","nonce":"00ff","reason":"a new key","ticket":"CHG1"},'
+        f'"root":"{AB}","subject":{{"host":"web1","stream":null}}}}'
     )
+
+
+def test_a_machine_asks_nobody() -> None:
+    proven = dataclasses.replace(RECORD, kind="restore", by="fedcba9876543210", request=None)
+    assert "request" not in payload_of(write(proven), record.PAYLOAD_TYPE)
+    assert record.read(write(proven), what=WHAT)[0] == proven
+
+
+def test_people_sign_together_and_a_machine_alone() -> None:
+    for kind, count, taken in (
+        ("retired", 2, True),
+        ("restore", 2, False),
+        ("retired", 0, False),
+        ("restore", 0, False),
+    ):
+        value = dataclasses.replace(RECORD, kind=kind)
+        envelope = dsse.read(write(value), record.PAYLOAD_TYPE, what=WHAT)
+        data = dsse.write(dataclasses.replace(envelope, signatures=envelope.signatures * count))
+        if taken:
+            assert record.read(data, what=WHAT)[0] == value
+        else:
+            with pytest.raises(FormatError, match=f"holds {count} signatures"):
+                record.read(data, what=WHAT)
 
 
 @few
@@ -75,7 +99,7 @@ def test_a_newer_record_is_unknown_and_new_fields_are_ignored() -> None:
 
 def test_no_field_may_be_missing() -> None:
     document = payload_of(write(RECORD), record.PAYLOAD_TYPE)
-    for field in document:
+    for field in document.keys() - {"request"}:
         with pytest.raises(FormatError):
             record.read(rewrite({name: value for name, value in document.items() if name != field}), what=WHAT)
 

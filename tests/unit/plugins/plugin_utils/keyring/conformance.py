@@ -24,6 +24,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import Key
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.base import wrap
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import ClassYearKey, PublicKeys
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age
+from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.signing import sign_with_newest
 
 NOW = dt.datetime(2024, 2, 29, 12, 30, 15, 999, tzinfo=dt.timezone.utc)
 REPOSITORY = "prod"
@@ -83,16 +84,16 @@ class KeyringConformance:
     def test_each_half_signs_for_its_use_alone(self, halves: Halves) -> None:
         public = {key.use: key for key in self.create(halves).sign}
         for half, use, foreign in ((halves.sealer(), "point", "record"), (halves.opener(), "record", "point")):
-            signature = half.sign(b"DSSEv1 payload", use=use)
+            signature = sign_with_newest(half, b"DSSEv1 payload", use=use)
             assert signature.key_id == public[use].id
             sign.verify(public[use].public, b"DSSEv1 payload", signature.signature)
             with pytest.raises(KeyMissingError):
-                half.sign(b"DSSEv1 payload", use=foreign)
+                sign_with_newest(half, b"DSSEv1 payload", use=foreign)
 
     def test_an_unknown_use_is_refused(self, halves: Halves) -> None:
         self.create(halves)
         with pytest.raises(KeyringError):
-            halves.owner.sign(b"DSSEv1 payload", use="root")
+            sign_with_newest(halves.owner, b"DSSEv1 payload", use="root")
 
     def test_the_digest_key_is_the_repositorys_and_stays(self, halves: Halves) -> None:
         (key,) = self.create(halves).digest

@@ -25,6 +25,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.folder imp
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local import LocalKeyring
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import PublicKeys
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age
+from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.signing import sign_with_newest
 
 from .conformance import NOW, REPOSITORY, Halves, KeyringConformance
 
@@ -122,11 +123,11 @@ def test_the_seal_half_alone_says_what_is_missing_and_where(path: Path) -> None:
     keys = create(path, "d0030")
     shutil.rmtree(path / "open")
     keyring = LocalKeyring(path)
-    assert keyring.sign(b"pae", use="point").key_id == keys.sign[0].id
+    assert sign_with_newest(keyring, b"pae", use="point").key_id == keys.sign[0].id
     assert len(keyring.digest_key(keys.digest[0], repository=REPOSITORY)) == 32
     for call in (
         lambda: keyring.unwrap(keys.wrap[0], wrap(keys.wrap[0], age.generate()[0])),
-        lambda: keyring.sign(b"pae", use="record"),
+        lambda: sign_with_newest(keyring, b"pae", use="record"),
     ):
         with pytest.raises(KeyMissingError, match="open half") as caught:
             call()
@@ -139,9 +140,9 @@ def test_the_open_half_alone_says_what_is_missing_and_where(path: Path) -> None:
     keyring = LocalKeyring(path)
     secret = age.generate()[0]
     assert keyring.unwrap(keys.wrap[1], wrap(keys.wrap[1], secret)) == secret
-    assert keyring.sign(b"pae", use="record").key_id == keys.sign[1].id
+    assert sign_with_newest(keyring, b"pae", use="record").key_id == keys.sign[1].id
     for call in (
-        lambda: keyring.sign(b"pae", use="point"),
+        lambda: sign_with_newest(keyring, b"pae", use="point"),
         lambda: keyring.digest_key(keys.digest[0], repository=REPOSITORY),
     ):
         with pytest.raises(KeyMissingError, match="seal half") as caught:
@@ -224,8 +225,8 @@ def operations(path: Path, keys: PublicKeys) -> dict[str, Callable[[], object]]:
     keyring = LocalKeyring(path)
     wrapped = wrap(keys.wrap[0], age.generate()[0])
     return {
-        "point": lambda: keyring.sign(b"pae", use="point"),
-        "record": lambda: keyring.sign(b"pae", use="record"),
+        "point": lambda: sign_with_newest(keyring, b"pae", use="point"),
+        "record": lambda: sign_with_newest(keyring, b"pae", use="record"),
         "digest": lambda: keyring.digest_key(keys.digest[0], repository=REPOSITORY),
         "unwrap": lambda: keyring.unwrap(keys.wrap[0], wrapped),
         "create": lambda: create(path, "d0030", "d0400"),
@@ -351,7 +352,7 @@ def test_a_killed_create_is_completed_with_the_keys_it_made(tmp_path: Path, earl
             break
         if before:
             # the keyring still works as it did
-            assert LocalKeyring(path).sign(b"pae", use="point").key_id == before.sign[0].id
+            assert sign_with_newest(LocalKeyring(path), b"pae", use="point").key_id == before.sign[0].id
         believed = published_in(path)
         made = [s for each in path.glob("*/identities.txt") for s in SECRET.findall(each.read_text())]
         private = {str(p.relative_to(path)) for p in path.glob("*/*-*.*")}
@@ -370,7 +371,7 @@ def test_a_killed_create_is_completed_with_the_keys_it_made(tmp_path: Path, earl
             key.public for key in keys.escrow
         }
         for use, key in zip(("point", "record"), keys.sign, strict=True):
-            sign.verify(key.public, b"pae", LocalKeyring(path).sign(b"pae", use=use).signature)
+            sign.verify(key.public, b"pae", sign_with_newest(LocalKeyring(path), b"pae", use=use).signature)
         assert LocalKeyring(path).digest_key(keys.digest[0], repository=REPOSITORY)
         secret = age.generate()[0]
         for wrapping in keys.wrap:

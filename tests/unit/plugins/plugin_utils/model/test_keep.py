@@ -7,7 +7,7 @@ from __future__ import annotations
 import datetime as dt
 
 from ansible_collections.holdfast.config.plugins.plugin_utils.model import keep
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import RetentionClass
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.retention import RetentionClass
 from hypothesis import given
 from hypothesis import strategies as st
 

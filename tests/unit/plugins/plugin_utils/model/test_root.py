@@ -15,7 +15,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import 
     PublicKeys,
     SignKey,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import RetentionClass
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.retention import RetentionClass
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.root import Root
 
 FROM = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)

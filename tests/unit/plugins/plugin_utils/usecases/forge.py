@@ -19,7 +19,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.format import stat
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local import LocalKeyring
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import Body
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import objects, points
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repository import sign_envelope
+from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.signing import envelope_of
 
 from .lab import START, Lab
 
@@ -72,11 +72,7 @@ class Forge:
                 **(statement or {}),
             },
         )
-        envelope = sign_envelope(
-            keyring or t.cast(LocalKeyring, self.lab.keyring),
-            statement_format.PAYLOAD_TYPE,
-            payload(statement_format.payload(told)),
-            use=use,
-        )
+        ring = keyring or t.cast(LocalKeyring, self.lab.keyring)
+        envelope = envelope_of(ring, statement_format.PAYLOAD_TYPE, payload(statement_format.payload(told)), use=use)
         name = names.for_point(names.Kind.POINT, at, run, envelope)
         return objects.put(self.lab.store, name, envelope, lock_until=LOCK).name

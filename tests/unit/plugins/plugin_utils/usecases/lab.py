@@ -97,12 +97,15 @@ class Lab:
     runs: Iterator[int] = dataclasses.field(default_factory=functools.partial(itertools.count, 1))
 
     @classmethod
-    def make(cls, path: Path, store: Store, keys: Path, wall_clock: Callable[[], dt.datetime]) -> Lab:
-        """Make the repository in *store* with the keyring at *keys*, and open it."""
+    def make(cls, path: Path, store: Store, keys: Path, wall_clock: Callable[[], dt.datetime], **more: t.Any) -> Lab:
+        """Make the repository in *store* with the keyring at *keys*, and open it.
+
+        :param more: people and quorum of its root.
+        """
         keyring = LocalKeyring(keys)
-        made = repositories.create(store, keyring, name=NAME, classes=declared().classes)
-        assert made.root is not None
-        return cls(path, repositories.open_repository(store, pin=made.root.id), keyring, wall_clock)
+        root, _made = repositories.create(store, keyring, name=NAME, classes=declared().classes, **more)
+        assert root is not None
+        return cls(path, repositories.open_repository(store, pin=root.id), keyring, wall_clock)
 
     @property
     def store(self) -> Store:

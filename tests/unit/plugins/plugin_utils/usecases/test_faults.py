@@ -57,7 +57,6 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import ob
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.choose import Selection
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repository import (
     open_repository,
-    sign_envelope,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.verify import Level, verify
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.sites import (
@@ -65,6 +64,7 @@ from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture
     MemorySource,
     near_trip,
 )
+from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.signing import envelope_of
 
 from .conftest import utcnow
 from .faults import FaultyStore, whole_run
@@ -299,7 +299,7 @@ class TestFailingStore:
         assert streams["i", "tier1"].captured_at == opened
         assert streams["h", "tier1"].verified_at == opened
         (name,) = (name for name in points.point_names(lab.repository) if sealed.id in name)
-        assert points.read_statement(lab.repository, name).sealed_at == captured
+        assert points.read_statement(lab.repository, name)[0].sealed_at == captured
 
     def test_half_written_is_not_written(self, file_lab: Lab) -> None:
         """The system cuts a put in the middle; what is there is less than a pack and no pack."""
@@ -615,7 +615,7 @@ class TestPromiseTwo:
         found = []
         for name in lab.names("manifests/"):
             manifest = manifest_format.read(lab.store.get(name), what=name)
-            found.append(open_snapshot.unwrap(lab.repository.root, lab.keyring, manifest).encode())
+            found.append(open_snapshot.unwrap(lab.repository.chain, lab.keyring, manifest).encode())
         return found
 
     @staticmethod
@@ -711,7 +711,7 @@ class TestLaterVersions:
     def test_root(self, lab: Lab, newer: Callable[..., Callable[..., bytes]]) -> None:
         draft = dataclasses.replace(lab.repository.root, created=START)
         payload = newer(root_format.payload)(draft)
-        data = sign_envelope(lab.keyring, root_format.PAYLOAD_TYPE, payload, use="point")
+        data = envelope_of(lab.keyring, root_format.PAYLOAD_TYPE, payload, use="point")
         name = names.for_root(1, data)
         later = MemoryStore(now=Clock())
         objects.put(later, name, data, lock_until=LOCK)

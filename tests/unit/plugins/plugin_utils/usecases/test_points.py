@@ -45,7 +45,7 @@ def sources(*hosts: str) -> dict[str, MemorySource]:
 
 
 def test_an_empty_repository_has_nothing(lab: Lab) -> None:
-    assert lab.live() == points.Live({}, (), (), 0, 0, ())
+    assert lab.live() == points.Live({}, {}, (), (), (), 0, None, 0, 0, ())
 
 
 def test_the_first_point_is_full_and_the_next_names_it(lab: Lab, clock: Clock) -> None:
@@ -101,7 +101,7 @@ def test_what_a_full_body_covers_is_not_read_again(lab: Lab, clock: Clock) -> No
     before = lab.live()
     newest = points.point_names(lab.repository)[0]
     for name in lab.names("bodies/"):
-        if name != points.read_statement(lab.repository, newest).body_name:
+        if name != points.read_statement(lab.repository, newest)[0].body_name:
             del lab.memory._versions[name]
     after = lab.live()
     assert (after.streams, after.tips, after.seen, after.warnings) == (before.streams, before.tips, before.seen, ())

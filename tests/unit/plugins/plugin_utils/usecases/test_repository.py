@@ -25,18 +25,17 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
 from ansible_collections.holdfast.config.plugins.plugin_utils.format import dsse, names
 from ansible_collections.holdfast.config.plugins.plugin_utils.format import root as root_format
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local import LocalKeyring
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import RetentionClass
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.retention import RetentionClass
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import Store
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.file import FileStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import DryRunStore
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import objects
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import objects, succession
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repository import (
-    create,
     open_repository,
-    sign_envelope,
     verify_signature,
 )
+from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.signing import envelope_of
 
 from .lab import NAME, START, Clock, Lab, declared
 
@@ -55,6 +54,22 @@ def ring(tmp_path: Path, keys: Path) -> Path:
     return tmp_path / "keyring"
 
 
+def create(
+    store: Store,
+    keyring: LocalKeyring,
+    *,
+    name: str,
+    classes: dict[str, RetentionClass],
+    pin: str | None = None,
+    check: bool = False,
+) -> succession.Outcome:
+    """As the module's state=present does it, without people."""
+    wanted = succession.Wanted(classes)
+    return succession.present(
+        store, keyring, name=name, wanted=wanted, pin=pin, asking=succession.Asking(), check=check
+    )
+
+
 @pytest.fixture(params=["memory", "file"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Store:
     return MemoryStore(now=clock) if request.param == "memory" else FileStore.create(tmp_path / "store")
@@ -63,7 +78,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Store
 def test_a_repository_is_made_once(store: Store, tmp_path: Path) -> None:
     keyring = LocalKeyring(tmp_path / "keyring")
     first = create(store, keyring, name=NAME, classes=CLASSES)
-    assert first.made
+    assert first.changed
     assert first.root is not None
     assert (first.root.repository, first.root.link, first.root.previous) == (NAME, 1, None)
     assert first.root.classes == CLASSES
@@ -72,7 +87,7 @@ def test_a_repository_is_made_once(store: Store, tmp_path: Path) -> None:
     before, objects_before = tree(tmp_path / "keyring"), [listed.name for listed in store.list()]
     for pin in (None, first.root.id):
         again = create(store, keyring, name=NAME, classes=CLASSES, pin=pin)
-        assert (again.made, again.root) == (False, first.root)
+        assert (again.changed, again.root) == (False, first.root)
     assert tree(tmp_path / "keyring") == before
     assert [listed.name for listed in store.list()] == objects_before == [f"root/1-{first.root.id}.json"]
 
@@ -112,9 +127,9 @@ def test_create_refuses_another_repository(lab: Lab, keys: Path) -> None:
     keyring = LocalKeyring(keys)
     with pytest.raises(TrustError, match="the inventory says other"):
         create(lab.store, keyring, name="other", classes=CLASSES)
-    with pytest.raises(TrustError, match="does not hold the root that the inventory pins"):
+    with pytest.raises(TrustError, match="holds no root link with the pinned digest"):
         create(lab.store, keyring, name=NAME, classes=CLASSES, pin="0" * 64)
-    with pytest.raises(TrustError, match="does not hold the root that the inventory pins"):
+    with pytest.raises(TrustError, match="holds no root link with the pinned digest"):
         create(MemoryStore(now=Clock()), keyring, name=NAME, classes=CLASSES, pin="0" * 64)
     assert len(lab.names()) == 1
 
@@ -137,20 +152,20 @@ def test_a_class_is_never_edited(lab: Lab, keys: Path) -> None:
     with pytest.raises(PolicyError, match="d0007 is not in the root"):
         create(lab.store, keyring, name=NAME, classes={**CLASSES, "d0007": RetentionClass("d0007", 7, "governance")})
     fewer = {"d0030": CLASSES["d0030"]}
-    assert not create(lab.store, keyring, name=NAME, classes=fewer).made
+    assert not create(lab.store, keyring, name=NAME, classes=fewer).changed
 
 
 def test_check_mode_makes_nothing(tmp_path: Path) -> None:
     inner = MemoryStore(now=Clock())
     checked = create(DryRunStore(inner), LocalKeyring(tmp_path / "k"), name=NAME, classes=CLASSES, check=True)
-    assert (checked.made, checked.root) == (True, None)
+    assert (checked.changed, checked.root) == (True, None)
     assert list(inner.list()) == []
     assert not (tmp_path / "k").exists()
 
 
 def test_check_mode_finds_what_is_there(lab: Lab, keys: Path) -> None:
     checked = create(DryRunStore(lab.store), LocalKeyring(keys), name=NAME, classes=CLASSES, check=True)
-    assert (checked.made, checked.root) == (False, lab.repository.root)
+    assert (checked.changed, checked.root) == (False, lab.repository.root)
 
 
 def test_interrupted_before_the_root_it_completes_with_the_same_keys(tmp_path: Path) -> None:
@@ -170,7 +185,7 @@ def test_interrupted_before_the_root_it_completes_with_the_same_keys(tmp_path: P
     assert len(before) > 5
     store.full = False
     made = create(store, keyring, name=NAME, classes=CLASSES)
-    assert made.made
+    assert made.changed
     assert tree(tmp_path / "k") == before
     assert made.root is not None
     assert open_repository(store, pin=made.root.id).root == made.root
@@ -183,7 +198,7 @@ def put_root(store: Store, data: bytes) -> str:
 def forged(lab: Lab, ring: Path, **changes: object) -> bytes:
     """A first link that the holder of *ring* signed."""
     draft = dataclasses.replace(lab.repository.root, **changes)
-    return sign_envelope(LocalKeyring(ring), root_format.PAYLOAD_TYPE, root_format.payload(draft), use="point")
+    return envelope_of(LocalKeyring(ring), root_format.PAYLOAD_TYPE, root_format.payload(draft), use="point")
 
 
 def test_two_first_roots_stop_who_has_no_pin_and_nobody_else(lab: Lab, ring: Path) -> None:
@@ -193,14 +208,14 @@ def test_two_first_roots_stop_who_has_no_pin_and_nobody_else(lab: Lab, ring: Pat
     assert lab.repository.root.id in str(caught.value)
     assert names.parse(second).sha256 in str(caught.value)
     pin = lab.repository.root.id
-    assert not create(lab.store, lab.keyring, name=NAME, classes=CLASSES, pin=pin).made
+    assert not create(lab.store, lab.keyring, name=NAME, classes=CLASSES, pin=pin).changed
     assert open_repository(lab.store, pin=pin).root == lab.repository.root
 
 
 def test_a_root_signed_by_a_key_that_it_does_not_name_is_none(lab: Lab, other_keys: Path) -> None:
     put_root(lab.store, forged(lab, other_keys))
     assert open_repository(lab.store, pin=lab.repository.root.id).root == lab.repository.root
-    assert not create(lab.store, lab.keyring, name=NAME, classes=CLASSES).made
+    assert not create(lab.store, lab.keyring, name=NAME, classes=CLASSES).changed
 
 
 def garbage(_good: bytes) -> Iterator[bytes]:
@@ -247,11 +262,12 @@ class TestSignature:
     @pytest.fixture
     def verified(self, lab: Lab) -> Callable[..., str]:
         def verified(use: str = "point", at: dt.datetime = START, *, key: str | None = None, flip: bool = False) -> str:
-            data = sign_envelope(lab.keyring, "a/b", b"payload", use=key or use)
+            data = envelope_of(lab.keyring, "a/b", b"payload", use=key or use)
             envelope = dsse.read(data, "a/b", what="it")
             if flip:
                 envelope = dataclasses.replace(envelope, payload=b"other")
-            return verify_signature(lab.repository.root, envelope, use=use, at=at, what="points/it")
+            chain = lab.repository.chain
+            return verify_signature(chain, chain.head.id, envelope, use=use, at=at, what="points/it").key_id
 
         return verified
 
@@ -277,7 +293,8 @@ class TestSignature:
 
     def test_nobody_signed(self, lab: Lab) -> None:
         with pytest.raises(SignatureError):
-            verify_signature(lab.repository.root, dsse.Envelope("a/b", b"", ()), use="point", at=START, what="it")
+            chain = lab.repository.chain
+            verify_signature(chain, chain.head.id, dsse.Envelope("a/b", b"", ()), use="point", at=START, what="it")
 
 
 def test_errors_are_of_the_tree(lab: Lab, tmp_path: Path) -> None:

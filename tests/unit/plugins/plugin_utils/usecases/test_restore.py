@@ -502,7 +502,8 @@ class TestRecord:
         assert listed.name == restored.record
         assert listed.lock_until == START + dt.timedelta(days=430 + 365)
         record, envelope = record_format.read(sealed.store.get(restored.record), what="record")
-        verify_signature(sealed.repository.root, envelope, use="record", at=record.at, what="record")
+        chain = sealed.repository.chain
+        verify_signature(chain, record.root, envelope, use="record", at=record.at, what="record")
         snapshots = sorted(entry.manifest.sha256 for entry in sealed.live().streams.values())
         assert (record.kind, record.subject["host"]) == ("restore", "h")
         assert sorted(record.subject["snapshots"]) == snapshots

@@ -28,10 +28,10 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.record impor
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import objects, points, snapshot
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repository import sign_envelope
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import Receipt
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.verify import Finding, Level, Severity, verify
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.sites import MemorySource
+from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.signing import envelope_of
 
 from .forge import Forge
 from .lab import FILES, START, Clock, Lab, declared, problems
@@ -260,7 +260,7 @@ class TestSignatures:
         root = lab.repository.root
         signer = by or next(key.id for key in root.keys.sign if key.use == use)
         record = Record(root.repository, root.id, "restore", lab.store.clock(), signer, {}, {})
-        data = sign_envelope(lab.keyring, record_format.PAYLOAD_TYPE, record_format.payload(record), use=use)
+        data = envelope_of(lab.keyring, record_format.PAYLOAD_TYPE, record_format.payload(record), use=use)
         name = names.for_record("restore", record.at, data)
         data = data[:-2] + b"}}" if damage else data
         lab.store.put_new(name, io.BytesIO(data), lock_until=START + dt.timedelta(days=900))
@@ -280,13 +280,22 @@ class TestSignatures:
 
     def test_a_wrong_time_that_was_signed(self, lab: Lab, clock: Clock) -> None:
         """The clock of a run is told by the store; who lies about it is told by the store too."""
+        clock.advance(hours=5)
+        self.lie(lab, -2)
+        found = appears_at(lab, Level.SIGNATURES, Severity.WARNING)
+        assert "says it was sealed at 2026-03-01T15:00:00Z" in found.problem
+
+    def test_a_time_ahead_is_not_believed(self, lab: Lab) -> None:
+        self.lie(lab, 2)
+        assert "was sealed in the future" in appears_at(lab, Level.SIGNATURES).problem
+
+    @staticmethod
+    def lie(lab: Lab, hours: int) -> None:
         folder = lab.folder()
         opened = lab.open(folder)
-        folder.write_open(dataclasses.replace(opened, opened_at=opened.opened_at + dt.timedelta(hours=2)))
+        folder.write_open(dataclasses.replace(opened, opened_at=opened.opened_at + dt.timedelta(hours=hours)))
         lab.snapshot(folder, MemorySource(FILES))
         lab.seal(folder)
-        found = appears_at(lab, Level.SIGNATURES, Severity.WARNING)
-        assert "says it was sealed at 2026-03-01T14:00:00Z" in found.problem
 
 
 class TestManifests:

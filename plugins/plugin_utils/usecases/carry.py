@@ -1,0 +1,79 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carry snapshots on: the same bytes, the same name, a later lock, so that no silent host loses its last copy."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Sequence
+
+from ..errors import HoldfastError, RunAbandonedError, TransientError
+from ..model import keep
+from ..model.point import StreamEntry, StreamState
+from . import objects
+from .repository import Repository
+
+# what one run carries at most; what the store would drop first comes first, and the next run goes on
+MOST_STREAMS = 500
+MOST_BYTES = 1024**3
+
+
+@dataclasses.dataclass(frozen=True)
+class Carried:
+    """What was carried, what waits for the next run, and what could not be, with the reason."""
+
+    entries: tuple[StreamEntry, ...]
+    waiting: tuple[StreamEntry, ...]
+    failed: tuple[tuple[StreamEntry, str], ...]
+
+
+def carry(repository: Repository, due: Sequence[StreamEntry], now: dt.datetime, *, most: int = MOST_STREAMS) -> Carried:
+    """Give snapshots a later lock, the first of *due* first, as many as one run may.
+
+    One that cannot be carried holds up no other; a store that does not answer ends it, and the rest waits.
+
+    :param now: when the point that names them is sealed, store's time.
+    :param most: how many at most.
+    :raises RunAbandonedError: the controlling process is gone.
+    """
+    entries: list[StreamEntry] = []
+    failed: list[tuple[StreamEntry, str]] = []
+    left = MOST_BYTES
+    for place, entry in enumerate(due):
+        left -= entry.pack.size + entry.manifest.size
+        if len(entries) >= most or (left < 0 and entries):
+            return Carried(tuple(entries), tuple(due[place:]), tuple(failed))
+        try:
+            entries.append(renew(repository, entry, now, StreamState.CARRIED))
+        except RunAbandonedError:
+            raise
+        except TransientError as e:
+            failed.append((entry, str(e)))
+            return Carried(tuple(entries), tuple(due[place + 1 :]), tuple(failed))
+        except HoldfastError as e:
+            failed.append((entry, str(e)))
+    return Carried(tuple(entries), (), tuple(failed))
+
+
+def renew(repository: Repository, entry: StreamEntry, now: dt.datetime, state: StreamState) -> StreamEntry:
+    """Put both objects of a snapshot again; its times stay what they were.
+
+    :raises StoreError, IntegrityError: an object is gone, damaged, or was not locked as asked.
+    """
+    kept = repository.root.classes[entry.retention_class]
+    lock_until = keep.snapshot_lock(now, kept, f"{entry.host}/{entry.stream}")
+    pack, manifest = (
+        objects.put_locked(
+            repository.store,
+            ref.name,
+            objects.read(repository.store, ref.name, version=ref.version),
+            lock_until,
+            kept,
+            now,
+        )
+        for ref in (entry.pack, entry.manifest)
+    )
+    return dataclasses.replace(entry, state=state, pack=pack, manifest=manifest)

@@ -1,0 +1,80 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Expiry, for a store that has none of its own: remove what neither lock, grace, hold nor a last copy keeps."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+from ..errors import FormatError
+from ..format import names
+from ..format.names import Kind
+from ..model import keep
+from ..store.base import Listed
+from ..store.file import FileStore
+from . import points
+from .repository import Repository
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruned:
+    """What was removed, or would be: names of versions, and their bytes.
+
+    ``kept`` are objects that only their being the last copy has kept.
+    """
+
+    removed: tuple[str, ...]
+    freed_bytes: int
+    kept: tuple[str, ...]
+
+
+def prune(repository: Repository, store: FileStore, *, check: bool = False) -> Pruned:
+    """Remove every version whose lock and grace are over, as the lifecycle of a store with one would.
+
+    Unlike such a lifecycle it knows what is live: the newest copy of a stream stays, whatever its lock, and so do the
+    points that say so. Root links stay: what was sealed under them is read by them.
+
+    :param check: find out only.
+    """
+    now = store.clock()
+    reading = points.Reading(repository, now=now)
+    live = points.live(repository, now=now)
+    needed = {ref.name for entry in live.streams.values() for ref in (entry.pack, entry.manifest)}
+    needed |= {point.name for point in reading.believed.values()}
+    needed |= {point.statement.body_name for point in reading.believed.values()}
+    stamped = {(point.statement.sealed_at, point.statement.run) for point in reading.believed.values()}
+    removed = []
+    kept = set()
+    freed = 0
+    for listed in list(store.list()):
+        if not _expired(listed, repository, now):
+            continue
+        parts = names.parse(listed.name)
+        if listed.name in needed or (parts.kind is Kind.STAMP and (parts.at, parts.run) in stamped):
+            kept.add(listed.name)
+            continue
+        if not check:
+            store.expire(listed.name, listed.version)
+        removed.append(f"{listed.name}@{listed.version}")
+        freed += listed.size
+    return Pruned(tuple(removed), freed, tuple(sorted(kept)))
+
+
+def _expired(listed: Listed, repository: Repository, now: dt.datetime) -> bool:
+    if listed.held or listed.lock_until is None:
+        return False
+    try:
+        parts = names.parse(listed.name)
+    except FormatError:
+        # not ours: whoever put it there takes it away
+        return False
+    if parts.kind is Kind.ROOT:
+        return False
+    days = repository.root.longest_days
+    if parts.kind in (Kind.PACK, Kind.MANIFEST):
+        kept = repository.root.classes.get(parts.retention_class)
+        days = days if kept is None else kept.days
+    return keep.expiry(listed.lock_until, days) < now
