@@ -30,9 +30,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 ANSIBLE_TEST = cd $(COPY) && HOME="$(CURDIR)/$(TEST_HOME)" \
 	PATH="$$(tr : '\n' <<< "$$PATH" | grep -vE 'pyenv[^/]*/shims' | paste -sd:)" ansible-test
 
-PARTS := lint unit sanity units importer molecule system promises
+PARTS := lint unit sanity units importer molecule system attacks promises
 
-.PHONY: help setup demo test test-next $(PARTS) bench changelog lock copy link clean
+.PHONY: help setup demo test test-next $(PARTS) bench simulation changelog lock copy link clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ setup: $(VENV)/.dev link ## make .venv from pinned requirements, and the link th
 demo: $(VENV)/.runtime link ## back up this machine, change a file, restore and verify: no root, nothing needed but Python
 	python demo/run.py
 
-test: setup ## all of the tests: the eight parts below
+test: setup ## all of the tests: the nine parts below
 	@report=; trap 'printf "%b" "$$report"' EXIT; \
 	for part in $(PARTS); do \
 	  printf '\n== make %s\n' $$part; start=$$SECONDS; $(MAKE) $$part; report+="== $$part: $$((SECONDS - start)) s\n"; \
@@ -78,11 +78,17 @@ molecule: $(VENV)/.dev link ## molecule scenarios
 system: $(VENV)/.dev link ## whole runs of ansible-playbook
 	python -m pytest tests/system
 
+attacks: $(VENV)/.dev link ## attacks on a repository, and what withstands or finds each
+	python -m pytest tests/attacks
+
 promises: $(VENV)/.dev link ## break the code once for each promise, and see its test fail
 	python -m pytest tests/promises
 
 bench: $(VENV)/.dev link ## measurements; not part of `make test`
 	python -m pytest tests/bench
+
+simulation: $(VENV)/.dev link ## 2,000 histories of 500 days, and the same with one rule removed at a time; not part of `make test`
+	python -m ansible_collections.holdfast.config.tests.unit.simulation.large $(SIMULATION)
 
 test-next: link ## unit tests under the newest ansible-core; needs Python 3.12+, not part of `make test`
 	$(if $(NEXT_PYTHON),,$(error no Python 3.12 or later found: name one with NEXT_PYTHON=))

@@ -69,6 +69,7 @@ class Keyring(abc.ABC):
         wrap: Sequence[ClassYear],
         escrow: Sequence[ClassYear],
         now: dt.datetime,
+        removed: Collection[str] = (),
     ) -> PublicKeys:
         """Return *named* with new keys added; the owner alone does this, by hand.
 
@@ -80,6 +81,8 @@ class Keyring(abc.ABC):
         :param wrap: which keys to wrap under to add.
         :param escrow: which escrow keys to add.
         :param now: from when new signing keys are valid, for ten years.
+        :param removed: ids of signing and digest keys that the next root no longer names: a half that is lost with all
+            of its keys is made anew where none of them is needed any longer.
         :raises KeyringError: this is another repository's keyring.
         """
 

@@ -117,12 +117,19 @@ class LocalKeyring(Keyring):
         wrap: Sequence[ClassYear],
         escrow: Sequence[ClassYear],
         now: dt.datetime,
+        removed: Collection[str] = (),
     ) -> PublicKeys:
         """See :meth:`Keyring.renew`. It takes both halves; escrow/ is made anew where it was moved away."""
         root = PrivateFolder(self._path)
         with root.locked():
-            for half in (self._seal, self._open):
-                _present(half, _PUBLISHED)
+            digest = {key.id for key in named.digest}
+            for half, needed in (
+                (self._seal, digest | {key.id for key in named.sign if key.use == "point"}),
+                (self._open, {key.id for key in named.sign if key.use == "record"}),
+            ):
+                if half.exists() or needed - set(removed):
+                    _present(half, _PUBLISHED)
+                half.make()
             known = self._known(repository) or named
             valid_from = instant.whole(now)
             sign_keys = tuple(

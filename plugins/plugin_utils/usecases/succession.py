@@ -304,6 +304,7 @@ class _Plan:
             escrow=escrow,
             # an hour's air, so that a store whose clock steps back does not refuse the first points
             now=self._now - dt.timedelta(hours=1),
+            removed=self._remove,
         )
         return self._without(keys)
 
