@@ -84,7 +84,8 @@ class Root:
             raise PolicyError(
                 f"class {declared.name} is not in the root of repository {self.repository}",
                 item=declared.name,
-                remedy=f"Use one of {', '.join(sorted(self.classes))}; they are settled when a repository is made.",
+                remedy=f"Use one of {', '.join(sorted(self.classes))}, or let repository state=present ask for a root "
+                "link that adds it.",
             )
         if known != declared:
             raise PolicyError(
@@ -124,6 +125,6 @@ class Root:
             raise KeyringError(
                 f"the root of repository {self.repository} has no {use} key for class {retention_class} in {year}",
                 item=f"{retention_class}-{year}",
-                remedy="Make another repository: this one's keys have come to their end.",
+                remedy="Run holdfast.config.repository with state=present: a root link that people sign adds years.",
             )
         return max(found, key=lambda key: key.series)

@@ -57,6 +57,18 @@ class PointReport:
     complete: bool
     id: str | None
     hosts: tuple[HostLine, ...]
+    carried: int = 0
+    carry_waiting: int = 0
+    carry_failed: tuple[str, ...] = ()
+
+    @property
+    def spoken_carry(self) -> str:
+        """What became of the streams of silent hosts, in one line; empty where none was due."""
+        counts = ((self.carried, "carried"), (self.carry_waiting, "wait for the next run"))
+        parts = [f"{count} {what}" for count, what in counts if count]
+        if self.carry_failed:
+            parts.append(f"{len(self.carry_failed)} NOT CARRIED: their last copy is at stake")
+        return ", ".join(parts)
 
     @property
     def next_step(self) -> str:
@@ -103,12 +115,12 @@ def render(report: PointReport) -> str:
     state = "unsealed"
     if report.sealed:
         state = "complete" if report.complete else "NOT COMPLETE"
-    facts = [
-        ("recovery point", f"{report.id or '-'} ({report.point}, {state})"),
-        ("where", f"{report.repository} at {report.location}"),
-        ("next", report.next_step),
-    ]
+    facts = [("recovery point", f"{report.id or '-'} ({report.point}, {state})")]
+    if report.spoken_carry:
+        facts.append(("silent streams", report.spoken_carry))
+    facts += [("where", f"{report.repository} at {report.location}"), ("next", report.next_step)]
     errors = [f"  {line.host}: {line.error}" for line in report.hosts if line.error]
+    errors += [f"  {line}" for line in report.carry_failed[:_NAMED]]
     errors += [f"  {line.host}: left out {line.spoken_gaps}" for line in report.hosts if line.gaps]
     return "\n".join([*lines, *errors, *(f"{label:<15} {text}" for label, text in facts)])
 
@@ -148,6 +160,9 @@ def _read(folder: PointFolder) -> PointReport:
         complete=bool(sealed and sealed["complete"]),
         id=sealed["id"] if sealed else None,
         hosts=tuple(hosts),
+        carried=sealed["carried"] if sealed else 0,
+        carry_waiting=sealed["carry_waiting"] if sealed else 0,
+        carry_failed=tuple(sealed["carry_failed"]) if sealed else (),
     )
 
 

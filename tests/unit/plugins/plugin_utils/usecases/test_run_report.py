@@ -88,6 +88,16 @@ def test_failed_and_missing_hosts() -> None:
     """)
 
 
+def test_what_became_of_silent_streams() -> None:
+    lost = tuple(f"gone-{number}/tier1: is gone" for number in range(7))
+    text = render(report(HOSTS[1], carried=3, carry_waiting=12, carry_failed=lost))
+    told = "3 carried, 12 wait for the next run, 7 NOT CARRIED: their last copy is at stake"
+    assert f"\nsilent streams  {told}\nwhere " in text
+    assert text.count("is gone") == 5
+    assert "silent streams  1 carried\n" in render(report(carried=1))
+    assert "silent" not in render(report())
+
+
 def test_an_unsealed_point() -> None:
     text = render(report(HOSTS[1], sealed=False, complete=False, id=None, point="post"))
     assert text == golden(f"""
