@@ -233,7 +233,7 @@ def _names(repository: Repository, prefix: str) -> list[str]:
     for listed in repository.store.list(prefix):
         with contextlib.suppress(FormatError):
             names.parse(listed.name)
-            if not listed.marker and listed.size <= _LIMIT:
+            if not listed.marker:
                 found.add(listed.name)
     return sorted(found)
 

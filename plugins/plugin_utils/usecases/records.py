@@ -114,7 +114,7 @@ def require_people(
     root = chain.links[place].root
     signed = approve(root, record.kind, envelope, request, record.at)
     for later in (root, *(link.root for link in chain.links[place + 1 :])):
-        approval = approve(_still_in(root, later), record.kind, envelope, request, record.at)
+        approval = approve(_both(root, later), record.kind, envelope, request, record.at)
         if approval.reached:
             continue
         # who was removed counts for what was known then
@@ -125,11 +125,14 @@ def require_people(
     return signed
 
 
-def _still_in(root: Root, later: Root) -> Root:
-    """*root* with those of its people alone whom a later link names too."""
-    known = {(person.principal, person.public) for person in later.people}
+def _both(root: Root, later: Root) -> Root:
+    """A later link with those of its people alone whom *root* names too: as strict as the link asks, whatever the time.
+
+    What people sign could say any time: where they were fewer, held other roles or were asked for less is not chosen.
+    """
+    known = {(person.principal, person.public) for person in root.people}
     return dataclasses.replace(
-        root, people=tuple(person for person in root.people if (person.principal, person.public) in known)
+        later, people=tuple(person for person in later.people if (person.principal, person.public) in known)
     )
 
 
@@ -209,7 +212,6 @@ def ask(
             and _same_words(pending.request, request)
             and all(retirement_of(known, pending.id).ends(entry) for entry in ending)
             and approvals.is_open(repository, pending)
-            and find_completed(repository, pending) is None
         ):
             return pending, False
     record = Record(repository.name, repository.root.id, operation, now, request.by, subject, {}, request)

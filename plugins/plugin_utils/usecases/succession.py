@@ -11,11 +11,13 @@ import datetime as dt
 import secrets
 from collections.abc import Mapping, Sequence
 
-from ..errors import PolicyError
+from ..errors import PolicyError, TrustError
 from ..format import dsse, names
+from ..format import root as root_format
 from ..keyring import people as people_keys
 from ..keyring.base import ClassYear, Keyring
 from ..model import instant
+from ..model import quorum as quorums
 from ..model.keys import ClassYearKey, PublicKeys
 from ..model.record import Request
 from ..model.retention import RetentionClass
@@ -23,11 +25,12 @@ from ..model.root import ANY_KEY, ROOT_OPERATION, Person, Quorum, Root
 from ..store.base import Store
 from . import approvals, objects, points, records
 from .approvals import Pending
-from .chain import Approval
+from .chain import Approval, require_successor
 from .repository import KEY_YEARS, Repository, create, link_lock, open_repository
 
 ROTATED = ("point", "record", "digest", "wrap", "escrow")
 _FIRST_SERIES = "b"
+_KEYS = ("sign", "wrap", "escrow", "digest")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +152,7 @@ def describe(root: Root) -> tuple[str, ...]:
         for p in root.people
     ]
     lines += [
-        f"{rule.operation} takes {rule.required} people"
+        f"{rule.operation} takes {rule.required} {'person' if rule.required == 1 else 'people'}"
         + (f", of them one of each role {', '.join(rule.roles)}" if rule.roles else "")
         + (f", key: {rule.presence}" if rule.presence != ANY_KEY else "")
         for rule in root.quorum
@@ -182,6 +185,7 @@ def _first(store: Store, keyring: Keyring, name: str, wanted: Wanted, *, check: 
             item="holdfast_repository_id",
             remedy="Set it first: run this without rotate and remove, and paste the line it prints.",
         )
+    _require_reachable(wanted.people or (), wanted.quorum or (), instant.whole(objects.now(store)))
     root, made = create(
         store,
         keyring,
@@ -208,8 +212,19 @@ def _judged(repository: Repository, pending: Pending) -> Approval:
 def _follow(repository: Repository, pending: Pending, pin: str) -> Root:
     data = dsse.write(approvals.completed(repository, pending))
     draft = _root(pending)
-    objects.put(repository.store, names.for_root(draft.link, data), data, lock_until=link_lock(draft))
-    return open_repository(repository.store, pin=pin).root
+    name = names.for_root(draft.link, data)
+    # what no reader would follow is not put
+    require_successor(repository.chain.links[-1], *root_format.read(data, what=name), name)
+    objects.put(repository.store, name, data, lock_until=link_lock(draft))
+    chain = open_repository(repository.store, pin=pin).chain
+    link_id = names.parse(name).sha256
+    if chain.place(link_id) is None:
+        raise TrustError(
+            f"root link {draft.link} was put, and the pinned link does not lead to it",
+            item=link_id,
+            remedy="Pin it: set holdfast_repository_id to this id. Find out who put so many that claim its place.",
+        )
+    return chain.head
 
 
 class _Plan:
@@ -226,8 +241,14 @@ class _Plan:
         self._classes = {**self._head.classes, **wanted.classes}
         self._people = self._head.people if wanted.people is None else wanted.people
         self._quorum = self._head.quorum if wanted.quorum is None else wanted.quorum
-        known = _machine_ids(self._head.keys)
-        self._remove = tuple(key_id for key_id in wanted.remove if key_id in known)
+        self._remove = tuple(key_id for key_id in wanted.remove if key_id in _machine_ids(self._head.keys))
+        for key_id in wanted.remove:
+            if key_id not in self._spent():
+                raise PolicyError(
+                    f"no link of the root of repository {repository.name} names a signing or digest key {key_id}",
+                    item="remove",
+                    remedy="Copy its id from the root as this task shows it; no key was removed.",
+                )
         self._rotate = tuple(dict.fromkeys(wanted.rotate))
 
     @property
@@ -245,6 +266,14 @@ class _Plan:
                 item=ROOT_OPERATION,
                 remedy="Leave classes, people, quorum and keys as they are, or make another repository with people.",
             )
+        if self._now < self._head.created:
+            raise PolicyError(
+                f"the newest link was made at {instant.to_text(self._head.created)}, and the store's time is "
+                f"{instant.to_text(self._now)}",
+                item=ROOT_OPERATION,
+                remedy="Correct the store's clock: a link that is older than the one it follows is not followed.",
+            )
+        _require_reachable(self._people, self._quorum, self._now)
         for use in ("point", "record"):
             if use not in self._rotate and not any(
                 k.use == use and k.id not in self._remove for k in self._head.keys.sign
@@ -259,7 +288,10 @@ class _Plan:
         )
 
     def find(self) -> Pending | None:
-        """The newest open request that asks for just this."""
+        """The open request that asks for just this; of several the one that most people have signed, then the oldest.
+
+        Who may put requests may put any: one that says more than is wanted is not shown to people as the owner's.
+        """
         found = [
             pending
             for pending in approvals.requests(self._repository)
@@ -267,16 +299,42 @@ class _Plan:
             and approvals.is_open(self._repository, pending)
             and self._answers(pending.document)
         ]
-        return max(found, key=lambda pending: (pending.at, pending.id)) if found else None
+        signed = {pending.id: len(_judged(self._repository, pending).counted) for pending in found}
+        return min(found, key=lambda pending: (-signed[pending.id], pending.at, pending.id), default=None)
 
     def _answers(self, draft: Root) -> bool:
-        if (draft.classes, draft.people, draft.quorum) != (self._classes, self._people, self._quorum):
+        wanted = (self._head.link + 1, self._classes, self._people, self._quorum)
+        return (
+            (draft.link, draft.classes, draft.people, draft.quorum) == wanted
+            and self._adds_what_is_wanted(draft.keys)
+            and self._vouches_for_what_counts(draft)
+        )
+
+    def _adds_what_is_wanted(self, keys: PublicKeys) -> bool:
+        """Whether these are the keys that stay, unchanged, and after them new ones of the wanted uses alone."""
+        kept = self._without(self._head.keys)
+        added = PublicKeys(**{use: getattr(keys, use)[len(getattr(kept, use)) :] for use in _KEYS})
+        if any(getattr(kept, use) + getattr(added, use) != getattr(keys, use) for use in _KEYS):
             return False
-        named = _machine_ids(draft.keys)
-        added = set(_uses(draft.keys)) - set(_uses(self._head.keys))
-        # a year that was missing has keys without a series; it is no rotation
-        rotated = {use for use, key_id in added if use not in ("wrap", "escrow") or key_id[-1].isalpha()}
-        return rotated == set(self._rotate) and not named & set(self._remove) and not self._missing(draft.keys.wrap)
+        uses = sorted([*(key.use for key in added.sign), *("digest" for _key in added.digest)])
+        return (
+            uses == sorted(use for use in self._rotate if use not in ("wrap", "escrow"))
+            and [key.id for key in added.wrap] == _ids(self._new_class_years("wrap"))
+            and [key.id for key in added.escrow] == _ids(self._new_class_years("escrow"))
+            and not {key.id for key in added.sign} & self._spent()
+            and not {key.id for key in added.digest} & self._spent()
+        )
+
+    def _vouches_for_what_counts(self, draft: Root) -> bool:
+        """Whether a link that removes somebody vouches for what counted when it was asked for, and for nothing else."""
+        same = (self._people, self._quorum) == (self._head.people, self._head.quorum)
+        if not same and not set(draft.records) <= set(records.believed_ids(self._repository)):
+            return False
+        if not self._remove:
+            return True
+        known = points.live(self._repository, now=self._now)
+        then = points.live(self._repository, until=draft.created, now=self._now)
+        return set(then.tips) <= set(draft.tips) <= set(known.seen)
 
     def described(self) -> tuple[str, ...]:
         """What the next link would say, where its keys are not made."""
@@ -292,16 +350,13 @@ class _Plan:
     def renewed(self, keyring: Keyring) -> PublicKeys:
         """Make the keys that the next link names beside those that stay."""
         head = self._head.keys
-        spent = {key_id for link in self._repository.chain.links for _use, key_id in _uses(link.root.keys)}
-        wrap = self._missing(head.wrap) + (self._series("wrap") if "wrap" in self._rotate else [])
-        escrow = self._missing(head.escrow) + (self._series("escrow") if "escrow" in self._rotate else [])
         keys = keyring.renew(
             repository=self._repository.name,
             named=head,
-            spent=spent,
+            spent=self._spent(),
             uses=[use for use in self._rotate if use in ("point", "record", "digest")],
-            wrap=wrap,
-            escrow=escrow,
+            wrap=self._new_class_years("wrap"),
+            escrow=self._new_class_years("escrow"),
             # an hour's air, so that a store whose clock steps back does not refuse the first points
             now=self._now - dt.timedelta(hours=1),
             removed=self._remove,
@@ -340,6 +395,14 @@ class _Plan:
         years = range(self._now.year, self._now.year + KEY_YEARS)
         return [(name, year, "") for name in sorted(self._classes) for year in years if (name, year) not in known]
 
+    def _new_class_years(self, use: str) -> list[ClassYear]:
+        """The keys to wrap under, or for escrow, that the next link adds: of missing years, and of the next series."""
+        return self._missing(getattr(self._head.keys, use)) + (self._series(use) if use in self._rotate else [])
+
+    def _spent(self) -> set[str]:
+        """Ids of all signing and digest keys that any link has named."""
+        return {key_id for link in self._repository.chain.links for key_id in _machine_ids(link.root.keys)}
+
     def _series(self, use: str) -> list[ClassYear]:
         """The next series of every class and year from this one on, after the last that any link has named."""
         last: dict[tuple[str, int], str] = {}
@@ -362,11 +425,17 @@ def _machine_ids(keys: PublicKeys) -> set[str]:
     return {key.id for key in keys.sign} | {key.id for key in keys.digest}
 
 
-def _uses(keys: PublicKeys) -> list[tuple[str, str]]:
-    """Every key by what it is for and its id."""
-    return [
-        *((key.use, key.id) for key in keys.sign),
-        *(("digest", key.id) for key in keys.digest),
-        *(("wrap", key.id) for key in keys.wrap),
-        *(("escrow", key.id) for key in keys.escrow),
-    ]
+def _ids(class_years: Sequence[ClassYear]) -> list[str]:
+    """The ids of keys of these classes, years and series."""
+    return [ClassYearKey(kept, year, "", "", series).id for kept, year, series in class_years]
+
+
+def _require_reachable(people: Sequence[Person], quorum: Sequence[Quorum], now: dt.datetime) -> None:
+    """Raise PolicyError for a root whose people could never sign the next one."""
+    rule = next((rule for rule in quorum if rule.operation == ROOT_OPERATION), None)
+    if rule is not None and not quorums.satisfiable(rule, people, now):
+        raise PolicyError(
+            "the people of this root would never be enough to sign the next one",
+            item=f"holdfast_quorum.{ROOT_OPERATION}",
+            remedy="Ask for fewer of them, for roles that they hold, or for keys that they have.",
+        )
