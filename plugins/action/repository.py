@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import results
+from ..plugin_utils.adapter import record_results, results
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import ASKING, CHANGE, PEOPLE, POLICY, REPOSITORY, Options
 from ..plugin_utils.usecases import prune, succession
@@ -49,6 +49,7 @@ class ActionModule(HoldfastAction):
             asking=options.asking(),
             check=options.check,
         )
-        if outcome.pending is not None and not options.check:
-            results.write_to_sign(outcome.pending, options["to_sign"])
-        return results.root(location, outcome, to_sign=options["to_sign"], diff=self._task.diff)
+        to_sign = options["to_sign"]
+        if outcome.pending is not None:
+            record_results.write_to_sign(outcome.pending, to_sign, check=options.check)
+        return results.root(location, outcome, to_sign=to_sign, diff=self._task.diff)

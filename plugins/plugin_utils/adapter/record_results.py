@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import typing as t
 from collections.abc import Mapping
@@ -19,7 +20,6 @@ from ..usecases import approvals, records
 from ..usecases.approvals import Pending
 from ..usecases.repository import Repository
 from ..usecases.succession import describe
-from . import results
 
 # bytes; a signature of an RSA key of 16384 bits, armoured, is less than 6 KiB
 _SIGNATURE_LIMIT = 64 * 1024
@@ -102,7 +102,15 @@ def write_to_sign(pending: Pending, path: str | None, *, check: bool) -> bool:
     if path is None or _holds(path, pending.to_sign):
         return False
     if not check:
-        results.write_to_sign(pending, path)
+        try:
+            with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                file.write(pending.to_sign)
+        except OSError as e:
+            raise PolicyError(
+                f"what people are to sign cannot be written: {e.strerror}",
+                item=path,
+                remedy="Name another file in to_sign.",
+            ) from e
     return True
 
 

@@ -6,15 +6,12 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 from collections.abc import Sequence
 
-from ..errors import PolicyError
 from ..keyring.people import NAMESPACE
 from ..model import instant
 from ..model.verification import Report
-from ..usecases.approvals import Pending
 from ..usecases.prune import Pruned
 from ..usecases.restore import Restored
 from ..usecases.run_folder import Receipt
@@ -84,21 +81,6 @@ def pruned(location: Location, given: Pruned, *, diff: bool) -> dict[str, t.Any]
     if diff and given.removed:
         result["diff"] = {"before": _lines(given.removed), "after": ""}
     return result
-
-
-def write_to_sign(pending: Pending, path: str | None) -> None:
-    """Write the bytes that people sign, for its owner alone; raises PolicyError where that cannot be."""
-    if path is None:
-        return
-    try:
-        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(pending.to_sign)
-    except OSError as e:
-        raise PolicyError(
-            f"what people are to sign cannot be written: {e.strerror}",
-            item=path,
-            remedy="Name another file in to_sign.",
-        ) from e
 
 
 def inventory_line(pin: str) -> str:

@@ -111,7 +111,7 @@ def test_a_root_link_is_told_in_lines(repository: Repository) -> None:
     assert [line for line in found["says"] if line.startswith("person alice (security), SHA256:")]
     assert "repository state=present" in found["next_steps"][-1]
     diff = record_results.change(None, found, changed=True, diff=True)["diff"]
-    assert "retired takes 1 people, key: touch\n" in diff["after"]
+    assert "retired takes 1 person, key: touch\n" in diff["after"]
 
 
 def test_a_diff_holds_no_command_to_the_terminal_and_no_line_of_its_own(repository: Repository) -> None:
