@@ -35,12 +35,13 @@ class ActionModule(HoldfastAction):
             )
         location = options.location()
         folder = point_of_host(options.state_dir, run.RUN_ID, host=host, named=options["point"])
-        if folder.single:
+        repository = location.repository(check=options.check) if folder.single else None
+        if repository is not None:
             claim(options.state_dir, run.RUN_ID, run.CONTROLLER_PID)
             sweep(options.state_dir, keep=run.RUN_ID)
             open_point.open_point(
                 folder,
-                location.repository(check=options.check),
+                repository,
                 location.keyring(),
                 expected=[host],
                 location=dataclasses.asdict(location),
@@ -57,8 +58,7 @@ class ActionModule(HoldfastAction):
             check=options.check,
         )
         point = ""
-        if folder.single:
-            repository = location.repository(check=options.check)
+        if repository is not None:
             sealed = seal_point.seal(
                 folder,
                 repository,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import functools
 import hashlib
 import re
 import unicodedata
@@ -105,6 +106,7 @@ def for_record(record: str, at: dt.datetime, data: bytes) -> str:
     return _checked(ObjectName(Kind.RECORD, _digest(data), record=record, at=at))
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def parse(name: str) -> ObjectName:
     """Read a name back; raises FormatError unless it is spelled exactly as this module would spell it."""
     try:

@@ -87,6 +87,13 @@ class Keyring(abc.ABC):
         """
 
     @abc.abstractmethod
+    def made(self, *, repository: str) -> PublicKeys:
+        """Every key that was ever made here for a repository, named by a root or not; either half tells.
+
+        :raises KeyringError: this is another repository's keyring.
+        """
+
+    @abc.abstractmethod
     def signer(self, *, use: str, among: Collection[str]) -> str:
         """The id of the newest key here that signs for a use and is one of *among*.
 

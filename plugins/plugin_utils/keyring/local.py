@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import re
 import secrets
@@ -145,8 +146,15 @@ class LocalKeyring(Keyring):
                 escrow=_class_year_keys(self._escrow, escrow),
                 digest=(_digest_key(self._seal, spent),) if "digest" in uses else (),
             )
-            self._publish(repository, _joined(known, made))
+            # escrow keys of a request that nobody signed may have gone offline, or be lost: new ones take their names
+            left = dataclasses.replace(
+                known, wrap=_beside(known.wrap, made.wrap), escrow=_beside(known.escrow, made.escrow)
+            )
+            self._publish(repository, _joined(left, made))
             return _joined(named, made)
+
+    def made(self, *, repository: str) -> PublicKeys:
+        return self._known(repository) or PublicKeys((), (), (), ())
 
     def signer(self, *, use: str, among: Collection[str]) -> str:
         half = self._half(use)
@@ -374,6 +382,12 @@ def _joined(one: PublicKeys, other: PublicKeys) -> PublicKeys:
         escrow=_union((one.escrow, other.escrow)),
         digest=_union((one.digest, other.digest)),
     )
+
+
+def _beside(keys: tuple[ClassYearKey, ...], new: tuple[ClassYearKey, ...]) -> tuple[ClassYearKey, ...]:
+    """The keys whose names no new one takes."""
+    taken = {key.id: key for key in new}
+    return tuple(key for key in keys if taken.get(key.id, key) == key)
 
 
 def _union(several: Iterable[tuple[_Key, ...]]) -> tuple[_Key, ...]:

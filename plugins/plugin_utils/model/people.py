@@ -55,12 +55,12 @@ def read_quorum(value: t.Any, findings: list[Finding]) -> tuple[Quorum, ...] | N
         findings.append(Finding("holdfast_quorum", "is not a mapping", "Give operation: {required, roles}."))
         return None
     rules = []
-    for operation, given in sorted(value.items()):
+    for operation, given in sorted(value.items(), key=lambda item: str(item[0])):
         key = f"holdfast_quorum.{operation}"
         fields = given if isinstance(given, Mapping) else {}
         required, roles = fields.get("required"), _read_roles(f"{key}.roles", fields.get("roles", ()), findings)
         presence = fields.get("presence", ANY_KEY)
-        unknown = sorted(fields.keys() - {"required", "roles", "presence"})
+        unknown = sorted(map(str, fields.keys() - {"required", "roles", "presence"}))
         if operation not in OPERATIONS:
             findings.append(Finding(key, "is no operation that people sign", f"Known here: {', '.join(OPERATIONS)}."))
         elif unknown:
@@ -109,7 +109,7 @@ def _read_roles(key: str, value: t.Any, findings: list[Finding]) -> tuple[str, .
 
 def _read_moment(key: str, value: t.Any, findings: list[Finding]) -> dt.datetime | None:
     """A day, or a moment as documents spell it."""
-    if isinstance(value, dt.datetime):
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
         return value
     text = str(value)
     try:

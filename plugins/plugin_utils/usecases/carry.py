@@ -65,15 +65,11 @@ def renew(repository: Repository, entry: StreamEntry, now: dt.datetime, state: S
     """
     kept = repository.root.classes[entry.retention_class]
     lock_until = keep.snapshot_lock(now, kept, f"{entry.host}/{entry.stream}")
+    refs = (entry.pack, entry.manifest)
+    # both are read before either is put: a lock for half a snapshot would be paid for by each run again
+    held = [objects.read(repository.store, ref.name, version=ref.version) for ref in refs]
     pack, manifest = (
-        objects.put_locked(
-            repository.store,
-            ref.name,
-            objects.read(repository.store, ref.name, version=ref.version),
-            lock_until,
-            kept,
-            now,
-        )
-        for ref in (entry.pack, entry.manifest)
+        objects.put_locked(repository.store, ref.name, data, lock_until, kept, now)
+        for ref, data in zip(refs, held, strict=True)
     )
     return dataclasses.replace(entry, state=state, pack=pack, manifest=manifest)

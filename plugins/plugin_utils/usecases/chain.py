@@ -26,6 +26,8 @@ from . import objects
 _LINK_LIMIT = 4 * 1024 * 1024
 # who may put root links could put any number of them
 _CANDIDATES = 64
+# how long people may have for a signature
+LONGEST_TERM = dt.timedelta(days=90)
 
 _Names = dict[int, dict[str, list[Listed]]]
 
@@ -180,11 +182,20 @@ def _first(root: Root, envelope: dsse.Envelope, data: bytes) -> Link:
 
 
 def _pinned(store: Store, listed: _Names, pin: str) -> Link:
+    refused = None
     for spelled in listed.values():
         for name, versions in spelled.items():
-            if names.parse(name).sha256 == pin:
+            if names.parse(name).sha256 != pin:
+                continue
+            try:
                 root, envelope, data = _read(store, name, versions)
-                return _first(root, envelope, data) if root.link == 1 else Link(root, data, frozenset({root.id}))
+            except FormatError as e:
+                # it may be a copy under another number, which anybody who may put can make
+                refused = e
+                continue
+            return _first(root, envelope, data) if root.link == 1 else Link(root, data, frozenset({root.id}))
+    if refused is not None:
+        raise refused
     newest = max(listed, default=0)
     raise TrustError(
         f"{store.location} holds no root link with the pinned digest"
@@ -221,7 +232,7 @@ def _after(store: Store, listed: _Names, link: Link, warnings: list[str]) -> Lin
     for name, versions in _candidates(listed, number):
         try:
             root, envelope, data = _read(store, name, versions)
-            _require_successor(link, root, envelope, name)
+            require_successor(link, root, envelope, name)
         except (FormatError, ObjectMissingError) as e:
             warnings.append(f"root link {name} is not believed: {e}")
             continue
@@ -237,7 +248,8 @@ def _after(store: Store, listed: _Names, link: Link, warnings: list[str]) -> Lin
             "holdfast_repository_id.",
         )
     for spelled in found.values():
-        root, data = min(spelled, key=lambda each: each[0].id)
+        # what was put first: nobody can make it go away by another id that expires before what is sealed under it
+        root, data = spelled[0]
         return Link(root, data, frozenset(each.id for each, _data in spelled))
     return None
 
@@ -246,18 +258,19 @@ def _add_spellings(store: Store, listed: _Names, links: list[Link]) -> None:
     """Add the ids that links have under other signatures of the same people."""
     for place in range(1, len(links)):
         link = links[place]
-        payload = root_format.payload(link.root)
+        # as it was signed: it may hold fields of a newer version
+        payload = dsse.read(link.envelope, root_format.PAYLOAD_TYPE, what=link.root.id).payload
         for name, versions in _candidates(listed, link.root.link):
             if names.parse(name).sha256 in link.ids:
                 continue
             with contextlib.suppress(FormatError, ObjectMissingError):
                 root, envelope, _data = _read(store, name, versions)
-                _require_successor(links[place - 1], root, envelope, name)
+                require_successor(links[place - 1], root, envelope, name)
                 if envelope.payload == payload:
                     links[place] = dataclasses.replace(links[place], ids=links[place].ids | {root.id})
 
 
-def _require_successor(link: Link, root: Root, envelope: dsse.Envelope, name: str) -> None:
+def require_successor(link: Link, root: Root, envelope: dsse.Envelope, name: str) -> None:
     """Raise SignatureError unless *root* follows *link* and enough of its people signed that."""
     if root.previous not in link.ids:
         raise SignatureError("follows another link than the one before it", item=name)
@@ -267,9 +280,18 @@ def _require_successor(link: Link, root: Root, envelope: dsse.Envelope, name: st
     _require_spelling(envelope, name)
     if root.request is None:
         raise SignatureError("does not say what people signed it for", item=name)
+    require_term(root.request, root.created, name)
     approval = approve(link.root, ROOT_OPERATION, envelope, root.request, root.created)
     if not approval.reached:
         raise SignatureError(f"lacks {', '.join((*approval.lacking, *approval.refused))}", item=name)
+
+
+def require_term(request: Request, at: dt.datetime, name: str) -> None:
+    """Raise SignatureError for what people had no time for, or years: only the store tells when they really signed."""
+    if at > request.expires:
+        raise SignatureError("was asked for after it had expired", item=name)
+    if request.expires - at > LONGEST_TERM:
+        raise SignatureError(f"gave people more than {LONGEST_TERM.days} days to sign", item=name)
 
 
 def _require_spelling(envelope: dsse.Envelope, name: str) -> None:
@@ -289,4 +311,9 @@ def _misfit(before: Root, after: Root) -> str | None:
     for name, kept in before.classes.items():
         if after.classes.get(name) != kept:
             return f"edits or drops class {name}"
+    for use in ("wrap", "escrow"):
+        known = {key.id: key for key in getattr(before.keys, use)}
+        for key in getattr(after.keys, use):
+            if known.get(key.id, key) != key:
+                return f"has another key by the name of {use} key {key.id}"
     return None

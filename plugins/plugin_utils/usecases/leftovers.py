@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import HoldfastError, RunAbandonedError
@@ -14,10 +17,11 @@ from ..keyring.base import Keyring
 from ..model import instant
 from . import open_point, points, run_folder, seal_point, snapshot
 from .repository import Repository
-from .run_folder import PointFolder, Receipt
+from .run_folder import PointFolder, Receipt, SealedSnapshot
 from .stamps import TimeStamping
 
 _LATE = "-late"
+_LONGEST_NAME = 32
 
 
 def ship_leftovers(
@@ -31,15 +35,16 @@ def ship_leftovers(
     """
     lines = []
     for folder in run_folder.waiting_points(state_dir, keep=run):
-        opened = folder.read_open()
-        if opened.check or opened.location.get("name") != repository.name:
-            continue
-        what = f"recovery point {opened.point} of run {opened.run}"
+        what = f"recovery point {folder.point} of run {folder.run}"
         try:
+            if not _belongs(folder, repository):
+                continue
             late = _ship(folder, repository)
-            sealed = seal_point.seal(late, repository, keyring, later_batches=False, stamping=stamping)
+            if late is not None:
+                sealed = seal_point.seal(late, repository, keyring, later_batches=False, stamping=stamping)
+                late.drop_leftovers()
+                lines.append(f"{what} was stored late, as {sealed.id}")
             folder.drop_leftovers()
-            lines.append(f"{what} was stored late, as {sealed.id}")
         except RunAbandonedError:
             raise
         except HoldfastError as e:
@@ -47,45 +52,87 @@ def ship_leftovers(
     return lines
 
 
-def _ship(folder: PointFolder, repository: Repository) -> PointFolder:
-    """Put what was left, and return the point that names it, open."""
+def _belongs(folder: PointFolder, repository: Repository) -> bool:
+    opened = folder.read_open()
+    if opened.check or opened.location.get("name") != repository.name:
+        return False
+    # another repository may have had that name: what was sealed under its keys is not read under these
+    return repository.chain.place(folder.read_root().id) is not None
+
+
+def _ship(folder: PointFolder, repository: Repository) -> PointFolder | None:
+    """Put what was left, and return the point that names it, open; None where there is nothing to name any more."""
     receipts = folder.read_receipts()
     now = repository.store.clock()
     behind = set()
-    for left in folder.read_leftovers():
+    # of several attempts at a stream the last one: a point names a stream once
+    for left in sorted(folder.read_leftovers(), key=lambda left: left.entry.age_order, reverse=True):
         host = left.entry.host
+        known = receipts.get(host, Receipt(host, ()))
+        if _stored_since(left, known):
+            continue
         kept = repository.root.classes[left.entry.retention_class]
         shipped = snapshot.ship(left, repository.store, kept, now)
-        known = receipts.get(host, Receipt(host, ()))
-        receipts[host] = Receipt(host, (*known.streams, shipped), None if known.held_back else known.error)
+        streams = {part.stream: part for part in (*known.streams, shipped)}
+        receipts[host] = Receipt(host, tuple(streams.values()), None if known.held_back else known.error)
         behind.add(host)
+    late = folder
     if folder.read_sealed() is not None:
+        if not behind:
+            return None
         receipts = {host: receipt for host, receipt in receipts.items() if host in behind}
-    late = _reopened(folder, repository, tuple(receipts))
-    for receipt in receipts.values():
-        late.write_receipt(receipt)
+        late = _beside(folder, receipts.values())
+    if late.read_sealed() is None:
+        _reopen(late, folder, repository, tuple(receipts))
+        for receipt in receipts.values():
+            late.write_receipt(receipt)
     return late
 
 
-def _reopened(folder: PointFolder, repository: Repository, hosts: tuple[str, ...]) -> PointFolder:
-    """The folder's point, open as if it were now; a late one beside it where it was sealed without *hosts*."""
+def _stored_since(left: SealedSnapshot, known: Receipt) -> bool:
+    """Whether a later attempt of that run got through, or this is what an interrupted shipping has put."""
+    return any(
+        part.entry is not None and part.stream == left.entry.stream and part.entry.captured_at >= left.entry.captured_at
+        for part in known.streams
+    )
+
+
+def _beside(folder: PointFolder, receipts: Iterable[Receipt]) -> PointFolder:
+    """The point for what a sealed one lacks; the same one again where shipping was interrupted.
+
+    The run may have a point of that name already, its own or that of another long name.
+    """
+    ours = _named(receipts)
+    for number in itertools.count(1):
+        tail = _LATE if number == 1 else f"{_LATE}{number}"
+        late = PointFolder(folder.state_dir, folder.run, f"{folder.point[: _LONGEST_NAME - len(tail)]}{tail}")
+        there = _named(late.read_receipts().values())
+        if there == ours or (there <= ours and late.read_sealed() is None):
+            break
+    return late
+
+
+def _named(receipts: Iterable[Receipt]) -> set[str]:
+    return {part.entry.manifest.name for receipt in receipts for part in receipt.streams if part.entry is not None}
+
+
+def _reopen(late: PointFolder, folder: PointFolder, repository: Repository, hosts: tuple[str, ...]) -> None:
+    """Open *late* as if it were now, for what *folder*'s point expected, or for *hosts* where it stands beside it."""
     before = folder.read_open()
-    late, expected = folder, before.expected
-    if folder.read_sealed() is not None:
-        late, expected = PointFolder(folder.state_dir, folder.run, f"{folder.point[: 32 - len(_LATE)]}{_LATE}"), hosts
     now = repository.store.clock()
     found = points.live(repository, now=now)
     late.write_root(repository.link)
     open_point.write_live(late, repository, found, now)
+    # never a full body: it would cover points that hold something newer of these hosts
+    seen = {**open_point.seen(found), "full_size": sys.maxsize, "full_sealed_at": now, "points_since": 0}
     late.write_open(
         dataclasses.replace(
             before,
             point=late.point,
-            expected=expected,
+            expected=before.expected if late.point == folder.point else hosts,
             opened_at=instant.whole(now),
             monotonic=run_folder.monotonic(),
             notes=(*before.notes, f"opened at {instant.to_text(before.opened_at)}; the store took it only now"),
-            **open_point.seen(found),
+            **seen,
         )
     )
-    return late

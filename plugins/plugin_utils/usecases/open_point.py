@@ -98,6 +98,8 @@ def open_point(
         folder.write_root(repository.link)
         write_live(folder, repository, found, now)
         _write_sheets(folder, repository.root, keyring, opened, [e for e in found.streams.values() if e not in lost])
+        # else hosts would be captured for a point that nobody can sign
+        keyring.signer(use="point", among=repository.root.signing("point", now))
         folder.write_open(opened)
         return opened
 

@@ -84,7 +84,8 @@ class Vouching:
         if point.removed is None:
             return True
         vouched = self._vouched.setdefault(point.removed.id, set(point.removed.tips))
-        return point.id in vouched
+        # a point that was named before it was put, to be sealed later than its key was removed, was not known then
+        return point.id in vouched and point.statement.sealed_at <= point.removed.created + CLOCK_SKEW
 
     def add(self, point: Point, links: Iterable[Root]) -> None:
         """Take in a point that was read: where a link vouches for it, so it does for its ancestors."""
@@ -139,10 +140,16 @@ def read_point(repository: Repository, name: str, versions: Sequence[Listed] | N
     return _with_body(repository, name, *read_statement(repository, name, versions))
 
 
-def _with_body(repository: Repository, name: str, statement: Statement, removed: Root | None) -> Point:
+def _with_body(
+    repository: Repository,
+    name: str,
+    statement: Statement,
+    removed: Root | None,
+    versions: Sequence[Listed] | None = None,
+) -> Point:
     if names.parse(statement.body_name).sha256 != statement.body_sha256:
         raise FormatError("names its body by two digests", item=name)
-    data = objects.read(repository.store, statement.body_name)
+    data = objects.read(repository.store, statement.body_name, listed=versions)
     body = body_format.read(data, what=statement.body_name)
     check_body(statement, body, what=name)
     return Point(names.parse(name).sha256, name, statement, body, len(data), removed)
@@ -256,6 +263,7 @@ class Reading:
         for name in self._names:
             self._by_id.setdefault(names.parse(name).sha256, []).append(name)
         self._statements: dict[str, tuple[Statement, Root | None]] = {}
+        self._bodies: dict[str, dict[str, list[Listed]]] = {}
         self._vouching = Vouching()
         self._waiting: dict[str, Point] = {}
         self.listed = self._by_id.keys()
@@ -272,14 +280,24 @@ class Reading:
         try:
             statement, removed = self._statement(name)
             self._require_no_lower_root(name, statement)
-            point = _with_body(self._repository, name, statement, removed)
+            versions = self._body_versions(statement.body_name)
+            point = _with_body(self._repository, name, statement, removed, versions)
             if statement.sealed_at > self._latest:
                 raise FormatError("was sealed in the future", item=name)
         except (FormatError, ObjectMissingError) as e:
             self.refused.append((name, e))
             return
-        if self._until is None or statement.sealed_at <= self._until:
-            self._take(point)
+        self._take(point)
+
+    def _body_versions(self, name: str) -> list[Listed]:
+        """The versions of a body, from one listing of its day: a store asked for each of them lists as often."""
+        day = name[: name.rfind("/") + 1]
+        if day not in self._bodies:
+            found: dict[str, list[Listed]] = {}
+            for listed in self._repository.store.list(day):
+                found.setdefault(listed.name, []).append(listed)
+            self._bodies[day] = found
+        return self._bodies[day].get(name, [])
 
     def _statement(self, name: str) -> tuple[Statement, Root | None]:
         if name not in self._statements:
@@ -309,6 +327,9 @@ class Reading:
             self._waiting[point.id] = point
             return
         self._waiting.pop(point.id, None)
+        # what was sealed later still tells of what a link vouches for
+        if self._until is not None and point.statement.sealed_at > self._until:
+            return
         self.believed[point.id] = point
         if point.body.full:
             self.covered.update(point.body.covers)

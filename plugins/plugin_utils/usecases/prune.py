@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 
-from ..errors import FormatError
+from ..errors import FormatError, ObjectMissingError
 from ..format import names
 from ..format.names import Kind
 from ..model import keep
@@ -45,11 +46,13 @@ def prune(repository: Repository, store: FileStore, *, check: bool = False) -> P
     needed = {ref.name for entry in live.streams.values() for ref in (entry.pack, entry.manifest)}
     needed |= {point.name for point in reading.believed.values()}
     needed |= {point.statement.body_name for point in reading.believed.values()}
+    needed |= _parents_of_young(repository, now)
     stamped = {(point.statement.sealed_at, point.statement.run) for point in reading.believed.values()}
     removed = []
     kept = set()
     freed = 0
-    for listed in list(store.list()):
+    # a point goes before its body: broken off in between, this leaves nothing that looks like a loss
+    for listed in sorted(store.list(), key=lambda listed: not listed.name.startswith("points/")):
         if not _expired(listed, repository, now):
             continue
         parts = names.parse(listed.name)
@@ -61,6 +64,26 @@ def prune(repository: Repository, store: FileStore, *, check: bool = False) -> P
         removed.append(f"{listed.name}@{listed.version}")
         freed += listed.size
     return Pruned(tuple(removed), freed, tuple(sorted(kept)))
+
+
+def _parents_of_young(repository: Repository, now: dt.datetime) -> set[str]:
+    """Points, and their bodies, that a young one names as parents: after a long pause these are old.
+
+    That a young point's parent is not there is what verify tells a hidden point by.
+    """
+    listed = points.listed_points(repository)
+    by_id = {names.parse(name).sha256: name for name in listed}
+    found = set()
+    for name, versions in listed.items():
+        sealed_at = names.parse(name).at
+        if sealed_at is None or now - sealed_at >= dt.timedelta(days=repository.root.longest_days):
+            continue
+        with contextlib.suppress(FormatError, ObjectMissingError):
+            statement, _removed = points.read_statement(repository, name, versions)
+            for parent in by_id.keys() & set(statement.parents):
+                found.add(by_id[parent])
+                found.add(points.read_statement(repository, by_id[parent])[0].body_name)
+    return found
 
 
 def _expired(listed: Listed, repository: Repository, now: dt.datetime) -> bool:

@@ -20,7 +20,7 @@ from ..model.record import PEOPLE_KINDS, Record, Request
 from ..model.root import Root
 from ..store.base import Listed
 from . import approvals, objects
-from .chain import Approval, approve
+from .chain import Approval, approve, require_term
 from .repository import Repository
 
 RETIRED = "retired"
@@ -109,8 +109,7 @@ def require_people(
     ids = [signature.key_id for signature in envelope.signatures]
     if ids != sorted(set(ids)):
         raise SignatureError("holds its signatures in another order, or one twice", item=name)
-    if not record.at <= request.expires:
-        raise SignatureError("was asked for after it had expired", item=name)
+    require_term(request, record.at, name)
     root = chain.links[place].root
     signed = approve(root, record.kind, envelope, request, record.at)
     for later in (root, *(link.root for link in chain.links[place + 1 :])):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import secrets
+import typing as t
 from collections.abc import Mapping, Sequence
 
 from ..errors import PolicyError, TrustError
@@ -119,7 +120,7 @@ def present(
     if plan.empty:
         return Outcome("unchanged", repository.root, before, before)
     plan.require_possible()
-    pending = plan.find()
+    pending = plan.find(keyring)
     if pending is None:
         if check:
             return Outcome("asked", repository.root, before, plan.described())
@@ -287,7 +288,7 @@ class _Plan:
             f"without these the root would have no {use} key", item="remove", remedy=f"Rotate {use} in the same link."
         )
 
-    def find(self) -> Pending | None:
+    def find(self, keyring: Keyring) -> Pending | None:
         """The open request that asks for just this; of several the one that most people have signed, then the oldest.
 
         Who may put requests may put any: one that says more than is wanted is not shown to people as the owner's.
@@ -298,6 +299,7 @@ class _Plan:
             if isinstance(pending.document, Root)
             and approvals.is_open(self._repository, pending)
             and self._answers(pending.document)
+            and self._made_here(pending.document.keys, keyring)
         ]
         signed = {pending.id: len(_judged(self._repository, pending).counted) for pending in found}
         return min(found, key=lambda pending: (-signed[pending.id], pending.at, pending.id), default=None)
@@ -324,6 +326,14 @@ class _Plan:
             and not {key.id for key in added.sign} & self._spent()
             and not {key.id for key in added.digest} & self._spent()
         )
+
+    def _made_here(self, keys: PublicKeys, keyring: Keyring) -> bool:
+        """Whether the owner's keyring has made all keys that a draft adds: else somebody has put in their own."""
+        added = {use: set(_publics(keys)[use]) - set(_publics(self._head.keys)[use]) for use in _KEYS}
+        if not any(added.values()):
+            return True
+        made = _publics(keyring.made(repository=self._repository.name))
+        return all(added[use] <= made[use] for use in _KEYS)
 
     def _vouches_for_what_counts(self, draft: Root) -> bool:
         """Whether a link that removes somebody vouches for what counted when it was asked for, and for nothing else."""
@@ -423,6 +433,16 @@ def _next_series(series: str) -> str:
 def _machine_ids(keys: PublicKeys) -> set[str]:
     """Ids of signing and digest keys: those that can be removed."""
     return {key.id for key in keys.sign} | {key.id for key in keys.digest}
+
+
+def _publics(keys: PublicKeys) -> dict[str, set[t.Any]]:
+    """Public halves by use, without the days that a link gives them."""
+    return {
+        "sign": {(key.use, key.public) for key in keys.sign},
+        "wrap": set(keys.wrap),
+        "escrow": set(keys.escrow),
+        "digest": set(keys.digest),
+    }
 
 
 def _ids(class_years: Sequence[ClassYear]) -> list[str]:

@@ -28,7 +28,7 @@ from ..keyring import base as keys
 from ..keyring.base import Keyring
 from ..model import instant, keep
 from ..model.point import ObjectRef, StreamEntry, StreamState
-from ..model.record import PEOPLE_KINDS, Record
+from ..model.record import PEOPLE_KINDS, Request
 from ..model.snapshot import Manifest
 from ..model.verification import Finding, Level, PointSummary, Report, Severity
 from ..store.base import Listed
@@ -89,6 +89,7 @@ class _Verification:
     def run(self) -> Report:
         """Look level by level; each needs what the one before has gathered."""
         parsed = self._names()
+        self._links()
         summaries: list[PointSummary] = []
         entries: dict[str, list[StreamEntry]] = {}
         records = opened = 0
@@ -164,14 +165,14 @@ class _Verification:
                 f"was marked as deleted while locked until {instant.to_text(locked)}",
                 "Nothing is lost: readers ignore the marker. Find out who holds a key that can do this.",
             )
-        days = self._root.longest_days
+        made = parts.at or self._root.created
+        days = self._longest_days(made)
         if parts.kind in (Kind.PACK, Kind.MANIFEST):
             kept = self._root.classes.get(parts.retention_class)
             if kept is None:
                 self._find(Severity.WARNING, name, "has a class that the root does not know", "Nothing reads it.")
                 return
             days = kept.days
-        made = parts.at or self._root.created
         if locked is None or locked < made + dt.timedelta(days=days):
             until = "not at all" if locked is None else f"only until {instant.to_text(locked)}"
             self._find(
@@ -180,6 +181,24 @@ class _Verification:
                 f"is locked {until}, its class says {days} days",
                 "Check the store's lock settings; a backup after that stores it anew.",
             )
+
+    def _links(self) -> None:
+        for warning in self._repository.chain.warnings:
+            self._find(Severity.WARNING, "root", warning, "It changes nothing. Find out who can put root links.")
+        for link in self._repository.chain.links:
+            held = [name for root_id in link.ids if (name := f"root/{link.root.link}-{root_id}.json") in self._listed]
+            if link.root.request is not None and held:
+                first = min(held, key=self._stored)
+                self._signed_when(first, link.root.created, link.root.request)
+
+    def _stored(self, name: str) -> dt.datetime:
+        """Since when the store holds an object."""
+        return min(v.modified for v in self._listed[name] if not v.marker)
+
+    def _longest_days(self, made: dt.datetime) -> int:
+        """The longest class that everybody knew then: a link is put before its request expires."""
+        links = (link.root for link in self._repository.chain.links)
+        return max(root.longest_days for root in links if root.request is None or root.request.expires < made)
 
     def _points(self) -> Iterator[points.Point]:
         reading = points.Reading(self._repository, now=self._now, whole=True)
@@ -204,7 +223,8 @@ class _Verification:
             yield point
 
     def _parents(self, point: points.Point, ids: Collection[str]) -> None:
-        young = self._now - point.statement.sealed_at < dt.timedelta(days=self._root.longest_days)
+        sealed_at = point.statement.sealed_at
+        young = self._now - sealed_at < dt.timedelta(days=self._longest_days(sealed_at))
         for parent in point.statement.parents:
             if parent not in ids:
                 self._find(
@@ -216,7 +236,7 @@ class _Verification:
 
     def _stored_when(self, point: points.Point) -> None:
         """Hold the signed time against the store's: who backs up could sign another one."""
-        stored = min(v.modified for v in self._listed[point.name] if not v.marker)
+        stored = self._stored(point.name)
         apart = stored - point.statement.sealed_at
         if abs(apart) > points.CLOCK_SKEW:
             self._find(
@@ -268,6 +288,14 @@ class _Verification:
             proven.setdefault(entry.host, []).append(entry)
         for point_id, (point, covered) in covers.items():
             name, held = point.name, newest[point_id]
+            made_up = [claim.host for claim in point.body.retired if claim not in retired]
+            if made_up:
+                self._find(
+                    Severity.ERROR,
+                    name,
+                    f"says that people retired what no record of theirs retires: {', '.join(sorted(made_up)[:_NAMED])}",
+                    "Back these hosts up again, which makes them live, and find out who signed this recovery point.",
+                )
             lost = {
                 key
                 for other in covered
@@ -446,7 +474,8 @@ class _Verification:
         try:
             if parts.record in PEOPLE_KINDS:
                 record = records.read_signed(self._repository, name)
-                self._completed_when(name, record)
+                if record.request is not None:
+                    self._signed_when(name, record.at, record.request)
                 return 1
             record, envelope = record_format.read(objects.read(self._store, name), what=name)
             signed = verify_signature(
@@ -472,15 +501,15 @@ class _Verification:
             )
         return 1
 
-    def _completed_when(self, name: str, record: Record) -> None:
+    def _signed_when(self, name: str, at: dt.datetime, request: Request) -> None:
         """Hold the time that people had against the store's: who held their signatures back could put them later."""
-        stored = min(v.modified for v in self._listed[name] if not v.marker)
-        if record.request is not None and not record.at - points.CLOCK_SKEW <= stored <= record.request.expires:
+        stored = self._stored(name)
+        if not at - points.CLOCK_SKEW <= stored <= request.expires:
             self._find(
                 Severity.WARNING,
                 name,
-                f"was asked for at {instant.to_text(record.at)}, had to be signed until "
-                f"{instant.to_text(record.request.expires)}, and is in the store since {instant.to_text(stored)}",
+                f"was asked for at {instant.to_text(at)}, had to be signed until "
+                f"{instant.to_text(request.expires)}, and is in the store since {instant.to_text(stored)}",
                 "A copied repository looks so. If this one was not copied, find out who put it.",
             )
 
