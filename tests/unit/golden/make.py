@@ -151,13 +151,8 @@ def make(target: Path, work: Path) -> None:
         )
     target.mkdir()
     for name in lab.names():
-        _put(target / "store" / name, store.get(name))
-    for path in sorted((work / "keyring").rglob("*.*")):
-        half = target / "keyring" / path.parent.name
-        if path.name == "keyring.json":
-            _put(half / path.name, path.read_bytes())
-        elif path.name != "README.txt":
-            _put(half / f"{path.stem}{MARK}{path.suffix}", WARNING + path.read_bytes())
+        put_object(target / "store" / name, store.get(name))
+    put_keyring(work / "keyring", target / "keyring")
     expected = {
         "pin": lab.repository.root.id,
         "repository": lab.repository.name,
@@ -166,10 +161,21 @@ def make(target: Path, work: Path) -> None:
         "objects": lab.names(),
         "points": points,
     }
-    _put(target / "expected.json", json.dumps(expected, indent=1, ensure_ascii=False).encode() + b"\n")
+    put_object(target / "expected.json", json.dumps(expected, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
-def _put(path: Path, data: bytes) -> None:
+def put_keyring(source: Path, target: Path) -> None:
+    """Write a keyring, each private file with its warning."""
+    for path in sorted(source.rglob("*.*")):
+        half = target / path.parent.name
+        if path.name == "keyring.json":
+            put_object(half / path.name, path.read_bytes())
+        elif path.name != "README.txt":
+            put_object(half / f"{path.stem}{MARK}{path.suffix}", WARNING + path.read_bytes())
+
+
+def put_object(path: Path, data: bytes) -> None:
+    """Write one file of a golden repository."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
 

@@ -34,7 +34,7 @@ from ..plugins.plugin_utils.format.schemas import VALIDATORS
 from ..plugins.plugin_utils.usecases.lab import Clock
 from .make import FOLDER, MARK, START, WARNING, make, told
 
-VERSIONS = sorted(path.name for path in FOLDER.glob("v*"))
+VERSIONS = sorted(path.name for path in FOLDER.glob("v?"))
 LONG = dt.timedelta(days=36500)
 
 

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import datetime as dt
+import json
 import typing as t
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +19,13 @@ from ansible.template import trust_as_template
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import options, run
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter.options import Location, Options, plain
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import PolicyError, UnavailableError
+from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import sign
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local import LocalKeyring
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.root import Quorum
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.file import FileStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import DryRunStore, RetryStore
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.stamps import TimeStamping
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.succession import Asking
 
 PIN = "ab" * 32
 REPOSITORY = {"name": "prod", "url": "file:///srv/backup", "keyring": {"path": "/srv/keyring"}}
@@ -164,6 +171,193 @@ class TestPolicy:
             made(holdfast_classes={"d0007": {"days": "seven"}}).classes()
 
 
+def ssh_line(comment: str = "") -> str:
+    """The line of a new key's .pub file (RFC 4253, 6.6; RFC 8709)."""
+    _pem, public = sign.generate()
+    blob = b"".join(len(part).to_bytes(4, "big") + part for part in (b"ssh-ed25519", public))
+    return f"ssh-ed25519 {base64.b64encode(blob).decode()} {comment}".strip()
+
+
+class TestPeople:
+    def test_read_from_variables(self) -> None:
+        line = ssh_line("alice@laptop")
+        alice = {"name": "alice", "roles": ["security"], "key": line, "valid_until": "2028-12-31"}
+        (person,) = made(holdfast_people=[alice]).people() or ()
+        assert (person.principal, person.roles) == ("alice", ("security",))
+        # the comment is nobody's business
+        assert person.public == line.rsplit(" ", 1)[0]
+        assert person.not_after == dt.datetime(2028, 12, 31, tzinfo=dt.timezone.utc)
+        assert person.not_before < dt.datetime(2000, 1, 1, tzinfo=dt.timezone.utc)
+
+    def test_none_is_not_nobody(self) -> None:
+        """Where nothing is declared the root keeps whom it names; an empty list would take them away."""
+        assert (made().people(), made().quorum()) == (None, None)
+        assert (made({"people": [], "quorum": {}}).people(), made({"people": [], "quorum": {}}).quorum()) == ((), ())
+
+    def test_an_option_replaces_the_variable(self) -> None:
+        rule = {"retired": {"required": 2, "roles": ["security"]}}
+        (found,) = made({"quorum": rule}, holdfast_quorum={"root": {"required": 1}}).quorum() or ()
+        assert found == Quorum("retired", 2, ("security",))
+
+    def test_every_mistake_is_told_at_once(self) -> None:
+        key = ssh_line()
+        people = [
+            {"name": "alice", "roles": ["security"], "key": key, "valid_until": "2028-12-31"},
+            {"name": "Alice", "roles": "security", "key": "no key", "valid_until": "tomorrow", "phone": "112"},
+            {"name": "bob", "roles": [], "key": key, "valid_until": "2028-12-31"},
+        ]
+        with pytest.raises(PolicyError) as caught:
+            made(holdfast_people=people).people()
+        for text in (
+            "holdfast_people[1].roles: is not a list of roles",
+            "holdfast_people[1].key: cannot be used",
+            "holdfast_people[1].valid_until: 'tomorrow' is not a day",
+            "holdfast_people[1].phone: is not a key of this version",
+            "holdfast_people[2] (bob).key: is another person's too",
+        ):
+            assert text in str(caught.value)
+
+    @pytest.mark.parametrize("wrong", ["alice", {"alice": {}}, 7], ids=repr)
+    def test_people_are_a_list(self, wrong: object) -> None:
+        with pytest.raises(PolicyError, match="holdfast_people: is not a list"):
+            made(holdfast_people=wrong).people()
+
+    @pytest.mark.parametrize(
+        ("quorum", "says"),
+        [
+            ([], "holdfast_quorum: is not a mapping"),
+            ({"other": {"required": 2}}, "holdfast_quorum.other: is no operation that people sign"),
+            ({"root": {}}, "holdfast_quorum.root.required: None is not a number of people"),
+            ({"root": {"required": 0}}, "0 is not a number of people"),
+            ({"root": {"required": True}}, "True is not a number of people"),
+            ({"root": {"required": "2"}}, "'2' is not a number of people"),
+            ({"root": {"required": 2, "presence": "yes"}}, "holdfast_quorum.root.presence: 'yes' is unknown"),
+            ({"root": {"required": 2, "role": ["security"]}}, "holdfast_quorum.root: has no key role"),
+        ],
+        ids=str,
+    )
+    def test_a_quorum_that_cannot_be_used(self, quorum: object, says: str) -> None:
+        with pytest.raises(PolicyError) as caught:
+            made(holdfast_quorum=quorum).quorum()
+        assert says in str(caught.value)
+
+
+class TestAsking:
+    def test_what_people_are_told(self) -> None:
+        given = made({"requester": "ops", "reason": "gone for good", "ticket": "CHG-1", "valid_days": 3}).asking()
+        assert given == Asking("ops", "gone for good", "CHG-1", dt.timedelta(days=3))
+
+    def test_the_change_stands_in(self) -> None:
+        change = {"id": "CHG-2", "requester": "somebody"}
+        assert made({"valid_days": 7}, holdfast_change=change).asking() == Asking("somebody", "", "CHG-2")
+        own = made({"requester": "ops", "ticket": "CHG-1", "valid_days": 7}, holdfast_change=change).asking()
+        assert (own.by, own.ticket) == ("ops", "CHG-1")
+        assert made({"valid_days": 7}).asking() == Asking()
+
+    @pytest.mark.parametrize(("days", "right"), [(0, False), (-1, False), (91, False), (1, True), (90, True)])
+    def test_a_request_is_open_for_days(self, days: int, right: bool) -> None:
+        if right:
+            assert made({"valid_days": days}).asking().lasts == dt.timedelta(days=days)
+        else:
+            with pytest.raises(PolicyError, match=f"valid_days: {days} is not a number of days"):
+                made({"valid_days": days}).asking()
+
+
+class TestTimestamp:
+    STAMPS: t.ClassVar[Mapping[str, t.Any]] = {"url": "https://tsa.example.com/", "certificates": "/etc/tsa.pem"}
+
+    def location(self, **stamps: t.Any) -> Location:
+        return made(holdfast_repository={**REPOSITORY, "timestamp": {**self.STAMPS, **stamps}}).location()
+
+    def test_none_is_none(self) -> None:
+        location = made(holdfast_repository=REPOSITORY).location()
+        assert location.timestamp is None
+        assert location.stamping() is None
+
+    def test_what_is_given_and_what_is_not(self, tmp_path: Path) -> None:
+        (tmp_path / "tsa.pem").write_bytes(b"PEM")
+        given = self.location(certificates=str(tmp_path / "tsa.pem"), required=True, timeout=3, ca_path="/etc/ca.pem")
+        assert given.stamping() == TimeStamping(self.STAMPS["url"], b"PEM", True, 3.0, "/etc/ca.pem")
+        plainly = self.location(certificates=str(tmp_path / "tsa.pem"))
+        assert plainly.stamping() == TimeStamping(self.STAMPS["url"], b"PEM", False, 10.0, None)
+
+    def test_it_comes_back_from_the_run_folder(self) -> None:
+        """Who seals later reads it there."""
+        location = self.location(required=True)
+        assert Location(**json.loads(json.dumps(dataclasses.asdict(location)))) == location
+
+    def test_certificates_that_cannot_be_read_are_told_by_path(self, tmp_path: Path) -> None:
+        missing = tmp_path / "none.pem"
+        with pytest.raises(PolicyError, match="cannot be read: No such file") as caught:
+            self.location(certificates=str(missing)).stamping()
+        assert caught.value.item == str(missing)
+        with pytest.raises(PolicyError, match="cannot be read"):
+            self.location(certificates=str(tmp_path)).stamping()
+
+    def test_certificates_are_looked_for_in_ones_home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        (tmp_path / "tsa.pem").write_bytes(b"PEM")
+        stamping = self.location(certificates="~/tsa.pem").stamping()
+        assert stamping is not None
+        assert stamping.certificates == b"PEM"
+
+    @pytest.mark.parametrize(
+        ("wrong", "named"),
+        [
+            ({"url": None}, "url"),
+            ({"url": ""}, "url"),
+            ({"url": "ftp://tsa.example.com"}, "url"),
+            ({"certificates": None}, "certificates"),
+            ({"certificates": ["/etc/tsa.pem"]}, "certificates"),
+            ({"timeout": 0}, "timeout"),
+            ({"timeout": 601}, "timeout"),
+            ({"timeout": "10"}, "timeout"),
+            ({"timeout": float("nan")}, "timeout"),
+            ({"required": "yes"}, "required"),
+            ({"required": 1}, "required"),
+            ({"requierd": True}, "requierd"),
+        ],
+        ids=str,
+    )
+    def test_a_mistake_is_told_by_its_key(self, wrong: dict[str, t.Any], named: str) -> None:
+        with pytest.raises(PolicyError) as caught:
+            self.location(**wrong)
+        assert f"holdfast_repository.timestamp.{named}: " in str(caught.value)
+
+    def test_every_mistake_is_told_at_once(self) -> None:
+        with pytest.raises(PolicyError) as caught:
+            made(holdfast_repository={**REPOSITORY, "timestamp": {"timeout": -1}}).location()
+        for key in ("url", "certificates", "timeout"):
+            assert f"holdfast_repository.timestamp.{key}: " in str(caught.value)
+        with pytest.raises(PolicyError, match=r"timestamp\.url"):
+            made(holdfast_repository={**REPOSITORY, "timestamp": "https://tsa.example.com"}).location()
+
+    def test_a_password_in_the_url_is_refused_and_not_shown(self) -> None:
+        """It would stand in the run folder."""
+        with pytest.raises(PolicyError) as caught:
+            self.location(url="https://user:hunter2@tsa.example.com/")
+        assert "hunter2" not in str(caught.value)
+
+
+class TestExpiry:
+    def test_only_a_store_without_a_lifecycle_is_pruned(self, tmp_path: Path) -> None:
+        location = Location("prod", (tmp_path / "store").as_uri(), "local", "", PIN)
+        found = location.expiry()
+        assert isinstance(found, FileStore)
+        assert found.root == tmp_path / "store"
+        # nothing is made by asking
+        assert not (tmp_path / "store").exists()
+        with pytest.raises(PolicyError):
+            Location("prod", "s3://bucket", "local", "", PIN).expiry()
+
+
+def test_a_maximum_of_a_class_is_read_with_it() -> None:
+    classes = made(holdfast_classes={"d0007": {"days": 7, "maximum": 365}}).classes()
+    assert classes["d0007"].maximum == 365
+    with pytest.raises(PolicyError, match=r"holdfast_classes\.d0007\.maximum: 100 is no maximum for 7 days"):
+        made(holdfast_classes={"d0007": {"days": 7, "maximum": 100}}).classes()
+
+
 def test_a_change_holds_what_was_given_as_text() -> None:
     given = made({"change": {"id": "CHG-1", "window": None, "requester": "", "version": 7}})
     assert given.change() == {"id": "CHG-1", "version": "7"}
@@ -178,5 +372,5 @@ def test_the_state_dir_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_spec_pieces_do_not_overlap() -> None:
-    pieces = (options.REPOSITORY, options.POLICY, options.CHANGE)
+    pieces = (options.REPOSITORY, options.POLICY, options.CHANGE, options.PEOPLE, options.ASKING)
     assert len({name for piece in pieces for name in piece}) == sum(map(len, pieces))

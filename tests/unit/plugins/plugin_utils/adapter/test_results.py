@@ -12,11 +12,20 @@ import typing as t
 
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import results
+from ansible_collections.holdfast.config.plugins.plugin_utils.adapter.options import Location
+from ansible_collections.holdfast.config.plugins.plugin_utils.format.dsse import Envelope
+from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.people import NAMESPACE
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import PublicKeys
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import ObjectRef, StreamEntry, StreamState
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.root import Root
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.approvals import Pending
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.chain import Approval
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.choose import Chosen
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.prune import Pruned
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore import Difference, Restored
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import Receipt, StreamReceipt
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.seal_point import Sealed
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.succession import Outcome
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.verify import (
     Finding,
     Level,
@@ -120,6 +129,131 @@ class TestSealed:
         sealed = Sealed(**{**vars(SEALED), "failed": {"a": "why"}, "missing": ("b",), "waiting": ("c",)})
         found = plain(results.sealed_point(sealed))
         assert (found["failed_hosts"], found["missing_hosts"], found["waiting_hosts"]) == ({"a": "why"}, ["b"], ["c"])
+
+    def test_what_became_of_silent_streams(self) -> None:
+        lines = tuple(f"gone{number}/tier1: is gone" for number in range(25))
+        carried = Sealed(
+            **{
+                **vars(SEALED),
+                "stored": 0,
+                "carried": 3,
+                "carry_waiting": 2,
+                "carry_failed": lines,
+                "timestamped": True,
+                "warnings": ("the recovery point has no time stamp: gone",),
+            }
+        )
+        found = plain(results.sealed_point(carried))
+        # a later lock is no change of anything
+        assert (found["changed"], found["complete"]) == (False, True)
+        assert (found["carried"], found["carry_waiting"], found["timestamped"]) == (3, 2, True)
+        assert found["carry_failed"] == list(lines)
+        # warnings are for eyes: the first of them
+        assert found["warnings"][:2] == [carried.warnings[0], "not carried: gone0/tier1: is gone"]
+        assert len(found["warnings"]) == 21
+
+
+LOCATION = Location("prod", "file:///srv/backup", "local", "/srv/keyring", None)
+ROOT = Root(
+    id=DIGEST,
+    repository="prod",
+    link=2,
+    previous="cd" * 32,
+    created=NOW,
+    classes={},
+    keys=PublicKeys((), (), (), ()),
+)
+LINE = f"holdfast_repository_id: '{DIGEST}'"
+PENDING = Pending("ef" * 32, ROOT, Envelope("x", b"", ()))
+
+
+class TestRoot:
+    @staticmethod
+    def told(outcome: Outcome, *, to_sign: str | None = None, diff: bool = False) -> dict[str, t.Any]:
+        return plain(results.root(LOCATION, outcome, to_sign=to_sign, diff=diff))
+
+    @pytest.mark.parametrize(
+        ("state", "changed"),
+        [("made", True), ("unchanged", False), ("asked", True), ("waiting", False), ("followed", True)],
+    )
+    def test_what_it_says(self, state: str, changed: bool) -> None:
+        found = self.told(Outcome(state, ROOT))
+        assert {name: value for name, value in found.items() if name != "next_steps"} == {
+            "changed": changed,
+            "repository": "prod",
+            "location": "file:///srv/backup",
+            "root_state": state,
+            "link": 2,
+            "repository_id": DIGEST,
+            "inventory_line": LINE,
+        }
+
+    def test_check_mode_has_made_none(self) -> None:
+        found = self.told(Outcome("made", None, after=("repository prod",)), diff=True)
+        assert (found["repository_id"], found["inventory_line"], found["link"]) == ("", "", 0)
+        assert (found["changed"], found["next_steps"]) == (True, [])
+        assert found["diff"] == {"before": "", "after": "repository prod\n"}
+
+    def test_a_diff_is_there_where_something_differs(self) -> None:
+        same = ("class d0030: 30 days",)
+        assert "diff" not in self.told(Outcome("unchanged", ROOT, same, same), diff=True)
+        assert "diff" not in self.told(Outcome("asked", ROOT, same, ()), diff=False)
+        assert self.told(Outcome("asked", ROOT, same, (*same, "person alice")), diff=True)["diff"] == {
+            "before": "class d0030: 30 days\n",
+            "after": "class d0030: 30 days\nperson alice\n",
+        }
+
+    def test_what_comes_next(self) -> None:
+        assert self.told(Outcome("unchanged", ROOT))["next_steps"] == []
+        made, *rest = self.told(Outcome("made", ROOT))["next_steps"]
+        assert LINE in made
+        assert [
+            word in " ".join(rest) for word in ("/srv/keyring/escrow", "/srv/keyring/open", "/srv/keyring/seal")
+        ] == [
+            True,
+            True,
+            True,
+        ]
+        followed, *rest = self.told(Outcome("followed", ROOT))["next_steps"]
+        assert LINE in followed
+        assert "/srv/keyring/seal" in rest[0]
+
+    @pytest.mark.parametrize("to_sign", [None, "/home/ops/to-sign"])
+    def test_whose_signatures_are_lacking(self, to_sign: str | None) -> None:
+        approval = Approval(False, ("alice",), ("1 more person", "somebody of role operations"), ())
+        found = self.told(Outcome("waiting", ROOT, pending=PENDING, approval=approval), to_sign=to_sign)
+        assert found["request"] == PENDING.id
+        assert found["signed_by"] == ["alice"]
+        assert found["lacking"] == ["1 more person", "somebody of role operations"]
+        steps = found["next_steps"]
+        assert any(f"request={PENDING.id} to_sign=FILE" in step for step in steps) is (to_sign is None)
+        file = to_sign or "FILE"
+        assert any(f"ssh-keygen -Y sign -f KEY -n {NAMESPACE} {file}" in step for step in steps)
+        assert any(f"signature={file}.sig" in step for step in steps)
+        assert "request" not in self.told(Outcome("unchanged", ROOT))
+
+
+class TestPruned:
+    GIVEN = Pruned(("packs/x@1", "packs/y@2"), 1234, ("packs/z",))
+
+    def test_what_it_says(self) -> None:
+        assert plain(results.pruned(LOCATION, self.GIVEN, diff=False)) == {
+            "changed": True,
+            "repository": "prod",
+            "location": "file:///srv/backup",
+            "removed": 2,
+            "freed_bytes": 1234,
+            "kept_last_copies": ["packs/z"],
+        }
+
+    def test_nothing_is_no_change_and_no_diff(self) -> None:
+        found = plain(results.pruned(LOCATION, Pruned((), 0, ("packs/z",)), diff=True))
+        assert (found["changed"], found["removed"]) == (False, 0)
+        assert "diff" not in found
+
+    def test_a_diff_names_what_goes(self) -> None:
+        found = plain(results.pruned(LOCATION, self.GIVEN, diff=True))
+        assert found["diff"] == {"before": "packs/x@1\npacks/y@2\n", "after": ""}
 
 
 class TestReceipt:

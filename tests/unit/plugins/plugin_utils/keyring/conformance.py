@@ -39,6 +39,11 @@ class Halves(t.NamedTuple):
     opener: Callable[[], Keyring]
 
 
+def ids(keys: PublicKeys) -> set[str]:
+    """Of all keys that a root takes out of use by their id."""
+    return {key.id for key in (*keys.sign, *keys.digest)}
+
+
 class KeyringConformance:
     """A kind of keyring inherits this and gives a fixture ``halves``, of a keyring that was not made yet."""
 
@@ -137,6 +142,142 @@ class KeyringConformance:
     @staticmethod
     def absent(key: ClassYearKey) -> ClassYearKey:
         return dataclasses.replace(key, year=1999, public=age.generate()[1])
+
+    @staticmethod
+    def renew(halves: Halves, named: PublicKeys, *uses: str, **more: t.Any) -> PublicKeys:
+        """Add keys of these uses to *named*, which a root has named, a year later."""
+        given = {"spent": ids(named), "wrap": (), "escrow": (), "now": NOW + dt.timedelta(days=365), **more}
+        return halves.owner.renew(**{"repository": REPOSITORY, "named": named, "uses": uses, **given})
+
+    @pytest.mark.parametrize("use", ["point", "record"])
+    def test_another_signing_key_stands_after_those_that_are(self, halves: Halves, use: str) -> None:
+        first = self.create(halves)
+        keys = self.renew(halves, first, use)
+        assert keys.sign[:-1] == first.sign
+        new = keys.sign[-1]
+        assert (new.use, new.id) == (use, sign.key_id(new.public))
+        assert new.id not in ids(first)
+        assert new.not_before == (NOW + dt.timedelta(days=365)).replace(microsecond=0)
+        assert (new.not_after - new.not_before).days // 365.25 == 10
+        assert (keys.digest, keys.wrap, keys.escrow) == (first.digest, first.wrap, first.escrow)
+
+    def test_the_newest_digest_key_is_the_last(self, halves: Halves) -> None:
+        """By that a root's current one is told."""
+        keys = [self.create(halves)]
+        for _time in range(3):
+            keys.append(self.renew(halves, keys[-1], "digest"))
+            assert keys[-1].digest[:-1] == keys[-2].digest
+        secrets = {halves.sealer().digest_key(key, repository=REPOSITORY) for key in keys[-1].digest}
+        assert len(secrets) == 4
+        assert keys[-1].sign == keys[0].sign
+
+    def test_another_series_of_a_class_and_year(self, halves: Halves) -> None:
+        first = self.create(halves)
+        keys = self.renew(
+            halves, first, wrap=[("d0030", 2024, "b")], escrow=[("d0400", 2025, "b"), ("d0030", 2024, "c")]
+        )
+        assert (keys.sign, keys.digest) == (first.sign, first.digest)
+        for before, after, names in (
+            (first.wrap, keys.wrap, ["d0030-2024b"]),
+            (first.escrow, keys.escrow, ["d0400-2025b", "d0030-2024c"]),
+        ):
+            assert after[: len(before)] == before
+            assert [key.id for key in after[len(before) :]] == names
+        assert len({key.public for key in (*keys.wrap, *keys.escrow)}) == 11
+        secret, _recipient = age.generate()
+        for key in keys.wrap:
+            assert halves.opener().unwrap(key, wrap(key, secret)) == secret
+        with pytest.raises(WrongKeyError):
+            halves.opener().unwrap(keys.wrap[0], wrap(keys.wrap[-1], secret))
+
+    def test_renewing_again_makes_no_other_keys(self, halves: Halves) -> None:
+        """Until a root has named them: people may take days to sign it."""
+        first = self.create(halves)
+        asked: dict[str, t.Any] = {"wrap": [("d0030", 2024, "b")], "escrow": [("d0030", 2024, "b")]}
+        keys = self.renew(halves, first, "point", "record", "digest", **asked)
+        assert self.renew(halves, first, "point", "record", "digest", **asked) == keys
+        later = self.renew(halves, first, "digest", "record", "point", **asked, now=NOW + dt.timedelta(days=400))
+        assert ids(later) == ids(keys)
+        assert (later.wrap, later.escrow) == (keys.wrap, keys.escrow)
+
+    def test_a_key_that_a_root_has_named_is_never_new_again(self, halves: Halves) -> None:
+        """Also where the newest root has removed it."""
+        first = self.create(halves)
+        second = self.renew(halves, first, "point", "record", "digest")
+        removed = dataclasses.replace(
+            second,
+            sign=tuple(key for key in second.sign if key.id not in ids(first)),
+            digest=tuple(key for key in second.digest if key.id not in ids(first)),
+        )
+        third = self.renew(halves, removed, "point", "record", "digest", spent=ids(second))
+        assert not (ids(third) - ids(removed)) & ids(second)
+        assert len(third.sign) == 4
+        assert third.digest[:-1] == removed.digest
+
+    def test_renewing_nothing_changes_nothing(self, halves: Halves) -> None:
+        first = self.create(halves)
+        assert self.renew(halves, first) == first
+
+    def test_another_repositorys_keys_are_not_renewed(self, halves: Halves) -> None:
+        first = self.create(halves)
+        with pytest.raises(KeyringError, match="'prod'") as caught:
+            self.renew(halves, first, "point", repository="test")
+        assert caught.value.remedy
+        assert self.create(halves) == first
+
+    def test_create_keeps_what_was_renewed(self, halves: Halves) -> None:
+        keys = self.renew(halves, self.create(halves), "point", wrap=[("d0030", 2024, "b")])
+        again = self.create(halves)
+        assert (ids(again), set(again.wrap)) == (ids(keys), set(keys.wrap))
+
+    @pytest.mark.parametrize("use", ["point", "record"])
+    def test_the_signer_is_the_newest_that_the_root_lets_sign(self, halves: Halves, use: str) -> None:
+        first = self.create(halves)
+        second = self.renew(halves, first, use)
+        third = self.renew(halves, second, use, spent=ids(second))
+        half = halves.sealer() if use == "point" else halves.opener()
+        (a, b, c) = [key.id for key in third.sign if key.use == use]
+        for among, newest in (((a, b, c), c), ((a, b), b), ((a,), a), ((c, a), c), ((b, "0" * 16), b)):
+            assert half.signer(use=use, among=among) == newest
+        for foreign in ((), ("0" * 16,), {key.id for key in third.sign if key.use != use}):
+            with pytest.raises(WrongKeyError, match=f"no {use} key that the root lets sign") as caught:
+                half.signer(use=use, among=foreign)
+            assert caught.value.remedy
+
+    @pytest.mark.parametrize("use", ["point", "record"])
+    def test_each_key_signs_as_it_is_named(self, halves: Halves, use: str) -> None:
+        keys = self.renew(halves, self.create(halves), use)
+        half = halves.sealer() if use == "point" else halves.opener()
+        for key in keys.sign:
+            if key.use == use:
+                signature = half.sign(b"DSSEv1 payload", use=use, key_id=key.id)
+                assert signature.key_id == key.id
+                sign.verify(key.public, b"DSSEv1 payload", signature.signature)
+            else:
+                with pytest.raises(KeyMissingError):
+                    half.sign(b"DSSEv1 payload", use=use, key_id=key.id)
+
+    @pytest.mark.parametrize("key_id", ["", "0" * 16, "../../open/record", "a/../../x", "a" * 5000, "a\0b"])
+    def test_an_unknown_signing_key_is_missing(self, halves: Halves, key_id: str) -> None:
+        self.create(halves)
+        with pytest.raises(KeyringError):
+            halves.owner.sign(b"DSSEv1 payload", use="point", key_id=key_id)
+
+    @pytest.mark.parametrize("use", ["", "root", "digest", "Point"])
+    def test_an_unknown_use_signs_nothing(self, halves: Halves, use: str) -> None:
+        keys = self.create(halves)
+        with pytest.raises(KeyringError):
+            halves.owner.signer(use=use, among=ids(keys))
+        with pytest.raises(KeyringError):
+            halves.owner.sign(b"DSSEv1 payload", use=use, key_id=keys.sign[0].id)
+
+    def test_who_backs_up_or_restores_renews_nothing(self, halves: Halves) -> None:
+        keys = self.create(halves)
+        for half in (halves.sealer(), halves.opener()):
+            with pytest.raises(KeyMissingError):
+                half.renew(
+                    repository=REPOSITORY, named=keys, spent=ids(keys), uses=["point"], wrap=(), escrow=(), now=NOW
+                )
 
     def test_no_damage_of_a_wrapped_key_is_unwrapped(self, halves: Halves) -> None:
         key = self.create(halves).wrap[0]

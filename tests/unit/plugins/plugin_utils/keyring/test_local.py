@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import shutil
@@ -27,7 +28,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import 
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.signing import sign_with_newest
 
-from .conformance import NOW, REPOSITORY, Halves, KeyringConformance
+from .conformance import NOW, REPOSITORY, Halves, KeyringConformance, ids
 
 SECRET = re.compile(r"^AGE-SECRET-KEY-1[0-9A-Z]+$", re.MULTILINE)
 
@@ -49,6 +50,16 @@ def path(tmp_path: Path) -> Path:
 
 def create(path: Path, *classes: str, years: int = 2) -> PublicKeys:
     return LocalKeyring(path).create(repository=REPOSITORY, classes=classes, first_year=2026, years=years, now=NOW)
+
+
+def renew(path: Path, named: PublicKeys, *uses: str, **more: t.Any) -> PublicKeys:
+    """Add keys to those that a root has named."""
+    given = {"spent": ids(named), "wrap": (), "escrow": (), "now": NOW, **more}
+    return LocalKeyring(path).renew(repository=REPOSITORY, named=named, uses=uses, **given)
+
+
+EVERYTHING: dict[str, t.Any] = {"wrap": [("d0030", 2026, "b")], "escrow": [("d0030", 2026, "b")]}
+USES = ("point", "record", "digest")
 
 
 def secrets_in(folder: Path) -> list[str]:
@@ -218,6 +229,102 @@ def test_names_that_no_class_has(path: Path, name: str) -> None:
     assert not path.exists()
 
 
+# -- renewed
+
+
+def test_renewed_keys_lie_beside_the_others(path: Path) -> None:
+    first = create(path, "d0030")
+    before = files(path)
+    keys = renew(path, first, *USES, **EVERYTHING)
+    point, record = keys.sign[-2:]
+    new = [f"open/record-{record.id}.pem", f"seal/digest-{keys.digest[-1].id}.key", f"seal/point-{point.id}.pem"]
+    assert sorted(files(path).keys() - before.keys()) == new
+    for name in before:
+        if "-" in name:
+            assert files(path)[name] == before[name]
+    for half in ("open", "escrow"):
+        assert (path / half / "identities.txt").read_bytes().startswith(before[f"{half}/identities.txt"])
+        assert "# d0030-2026b age1" in (path / half / "identities.txt").read_text()
+    for each in (path, *path.rglob("*")):
+        assert each.stat().st_mode & 0o7777 == (0o700 if each.is_dir() else 0o600)
+
+
+def test_escrow_keys_are_renewed_where_the_others_were_moved_away(path: Path, tmp_path: Path) -> None:
+    first = create(path, "d0030")
+    (path / "escrow").rename(tmp_path / "safe")
+    keys = renew(path, first, "point")
+    assert not (path / "escrow").exists()
+    keys = renew(path, first, escrow=[("d0030", 2026, "b")])
+    assert [age.recipient_of(secret) for secret in secrets_in(path / "escrow")] == [keys.escrow[-1].public]
+    assert "age -d -i identities.txt" in (path / "escrow" / "README.txt").read_text()
+
+
+@pytest.mark.parametrize("half", ["seal", "open"])
+@pytest.mark.parametrize("use", USES)
+def test_keys_are_renewed_with_both_halves_present(path: Path, half: str, use: str) -> None:
+    first = create(path, "d0030")
+    shutil.rmtree(path / half)
+    before = files(path)
+    with pytest.raises(KeyMissingError, match=f"the {half} half") as caught:
+        renew(path, first, use, **EVERYTHING)
+    assert caught.value.item == str(path / half)
+    assert files(path) == before
+
+
+def test_halves_that_were_not_made_together_are_not_renewed(path: Path, tmp_path: Path) -> None:
+    first = create(path, "d0030")
+    create(tmp_path / "other", "d0030")
+    shutil.rmtree(path / "open")
+    shutil.copytree(tmp_path / "other" / "open", path / "open")
+    with pytest.raises(KeyringError, match="two different keyrings"):
+        renew(path, first, "point")
+
+
+@pytest.mark.parametrize(("half", "uses"), [("seal", ("point", "digest")), ("open", ("record",))])
+def test_a_half_that_is_lost_is_made_anew_once_nothing_of_it_is_needed(
+    path: Path, half: str, uses: tuple[str, ...]
+) -> None:
+    first = create(path, "d0030")
+    shutil.rmtree(path / half)
+    lost = (
+        ids(first)
+        - {key.id for key in first.sign if key.use not in uses}
+        - (set() if "digest" in uses else {key.id for key in first.digest})
+    )
+    for some in (set(), set(list(lost)[1:])):
+        with pytest.raises(KeyMissingError):
+            renew(path, first, *uses, removed=some)
+        assert not (path / half).exists()
+    keys = renew(path, first, *uses, removed=lost)
+    assert renew(path, first, *uses, removed=lost) == keys
+    for use in uses:
+        if use == "digest":
+            assert LocalKeyring(path).digest_key(keys.digest[-1], repository=REPOSITORY)
+        else:
+            assert sign_with_newest(LocalKeyring(path), b"pae", use=use).key_id == keys.sign[-1].id
+
+
+def test_a_signing_key_keeps_the_days_that_it_was_published_with(path: Path) -> None:
+    first = create(path, "d0030")
+    renew(path, first, "point")
+    published = (path / "seal" / "keyring.json").read_bytes()
+    renew(path, first, "point", now=NOW + dt.timedelta(days=30))
+    assert (path / "seal" / "keyring.json").read_bytes() == published
+
+
+def test_two_renewals_at_once_are_refused(path: Path) -> None:
+    first = create(path, "d0030")
+    with PrivateFolder(path).locked(), pytest.raises(KeyringError, match="another process"):
+        renew(path, first, "point")
+
+
+def test_a_keyring_that_is_not_there_is_not_renewed(path: Path, tmp_path: Path) -> None:
+    first = create(path, "d0030")
+    with pytest.raises(KeyringError):
+        renew(tmp_path / "nowhere", first, "point")
+    assert not (tmp_path / "nowhere").exists()
+
+
 # -- refused and damaged
 
 
@@ -379,3 +486,73 @@ def test_a_killed_create_is_completed_with_the_keys_it_made(tmp_path: Path, earl
         assert create(path, "d0030", "d0400") == keys
         step += 1
     assert step > 30
+
+
+@pytest.fixture
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed process leaves what it wrote, durable or not."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+@pytest.mark.usefixtures("no_waiting_for_the_disk")
+def test_a_killed_renewal_is_completed_with_the_keys_it_made(tmp_path: Path) -> None:
+    first = create(tmp_path / "before", "d0030")
+    step = 0
+    while True:
+        path = tmp_path / str(step)
+        shutil.copytree(tmp_path / "before", path)
+
+        def renewing(path: Path = path) -> PublicKeys:
+            return renew(path, first, *USES, **EVERYTHING)
+
+        if not killed_at(step, renewing):
+            break
+        # who backs up and who restores go on meanwhile, with the keys that the root names
+        keyring = LocalKeyring(path)
+        for key in first.sign:
+            assert keyring.signer(use=key.use, among=ids(first)) == key.id
+            sign.verify(key.public, b"pae", keyring.sign(b"pae", use=key.use, key_id=key.id).signature)
+        assert keyring.digest_key(first.digest[0], repository=REPOSITORY)
+        private = {str(p.relative_to(path)) for p in path.glob("*/*-*.*")}
+        made = [s for each in path.glob("*/identities.txt") for s in SECRET.findall(each.read_text())]
+
+        keys = renewing()
+
+        # nothing was made twice
+        assert private <= set(files(path))
+        assert len([name for name in files(path) if "-" in name]) == 6
+        assert {age.recipient_of(secret) for secret in made} <= {key.public for key in (*keys.wrap, *keys.escrow)}
+        assert (path / "seal/keyring.json").read_bytes() == (path / "open/keyring.json").read_bytes()
+        for key in keys.sign:
+            sign.verify(key.public, b"pae", keyring.sign(b"pae", use=key.use, key_id=key.id).signature)
+        for digest in keys.digest:
+            assert keyring.digest_key(digest, repository=REPOSITORY)
+        secret = age.generate()[0]
+        for wrapping in keys.wrap:
+            assert keyring.unwrap(wrapping, wrap(wrapping, secret)) == secret
+        assert renewing() == keys
+        step += 1
+    assert step > 30
+
+
+@pytest.mark.usefixtures("no_waiting_for_the_disk")
+def test_a_killed_renewal_of_a_lost_half_is_completed(tmp_path: Path) -> None:
+    first = create(tmp_path / "before", "d0030")
+    shutil.rmtree(tmp_path / "before" / "seal")
+    lost = {key.id for key in (*first.sign, *first.digest) if key not in first.sign[1:]}
+    step = 0
+    while True:
+        path = tmp_path / str(step)
+        shutil.copytree(tmp_path / "before", path)
+
+        def renewing(path: Path = path) -> PublicKeys:
+            return renew(path, first, "point", "digest", removed=lost)
+
+        if not killed_at(step, renewing):
+            break
+        keys = renewing()
+        assert sign_with_newest(LocalKeyring(path), b"pae", use="point").key_id == keys.sign[-1].id
+        assert LocalKeyring(path).digest_key(keys.digest[-1], repository=REPOSITORY)
+        assert len(list((path / "seal").glob("*-*"))) == 2
+        step += 1
+    assert step > 15

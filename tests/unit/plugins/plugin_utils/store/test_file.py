@@ -684,3 +684,171 @@ def test_removed_while_listing_is_passed_over(store: FileStore, monkeypatch: pyt
     assert list(items) == []
     with pytest.raises(ObjectMissingError):
         store.get("b/1")
+
+
+# -- expiry
+
+
+def put_until(store: FileStore, name: str, days_ago: float, data: bytes = b"sealed") -> str:
+    """A version whose lock ended so long ago, as it would be now if it had been put earlier."""
+    version = put_late(store, name, data)
+    ended = (dt.datetime.now(dt.UTC) - dt.timedelta(days=days_ago)).strftime("%Y%m%dT%H%M%SZ")
+    older = f"{ended}.{version.split('.')[1]}"
+    os.rename(store.root / f"{name}@{version}", store.root / f"{name}@{older}")
+    return older
+
+
+def test_a_version_whose_lock_has_ended_may_be_removed(store: FileStore) -> None:
+    version = put_until(store, NAME, 1)
+    store.expire(NAME, version)
+    assert files(store) == []
+    with pytest.raises(ObjectMissingError):
+        store.get(NAME)
+    # and once more
+    store.expire(NAME, version)
+
+
+@pytest.mark.parametrize("days_ago", [-36500, -1, -0.01])
+def test_what_is_locked_is_never_removed(store: FileStore, days_ago: float) -> None:
+    version = put_until(store, NAME, days_ago)
+    before = files(store)
+    with pytest.raises(DeniedError, match="it is locked") as caught:
+        store.expire(NAME, version)
+    assert caught.value.item == NAME
+    assert caught.value.remedy
+    assert files(store) == before
+
+
+def test_the_lock_is_kept_to_its_last_second(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = put_late(store, NAME, b"sealed")
+    monkeypatch.setattr(store, "_clock", lambda: LOCK)
+    with pytest.raises(DeniedError):
+        store.expire(NAME, version)
+    monkeypatch.setattr(store, "_clock", lambda: LOCK + dt.timedelta(microseconds=1))
+    store.expire(NAME, version)
+    assert files(store) == []
+
+
+def test_what_is_held_is_never_removed(store: FileStore) -> None:
+    version = put_until(store, NAME, 400)
+    store.hold(NAME, version, on=True)
+    with pytest.raises(DeniedError, match="it is held"):
+        store.expire(NAME, version)
+    assert store.get(NAME) == b"sealed"
+    store.hold(NAME, version, on=False)
+    store.expire(NAME, version)
+    assert files(store) == []
+
+
+def test_no_other_version_and_no_other_name_is_touched(store: FileStore) -> None:
+    old, other, new = (
+        put_until(store, NAME, 2, b"old"),
+        put_until(store, NAME, 1, b"other"),
+        put_late(store, NAME, b"new"),
+    )
+    for name in (f"{NAME}x", f"{FOLDER}/2.age", "packs/d0030/web02/main/1.age"):
+        put_until(store, name, 2)
+    before = set(files(store))
+    store.expire(NAME, old)
+    assert before - set(files(store)) == {f"{NAME}@{old}"}
+    assert [listed.version for listed in store.list(NAME) if listed.name == NAME] == [other, new]
+
+
+@pytest.mark.parametrize("version", ["", "x", "20200101T000000Z.0123456789abcdef", "../1.age@x", "{}.hold", "{}/", "*"])
+def test_nothing_but_a_version_is_removed(store: FileStore, version: str) -> None:
+    held = put_until(store, NAME, 1)
+    store.hold(NAME, held, on=True)
+    before = files(store)
+    store.expire(NAME, version.format(held))
+    assert files(store) == before
+
+
+@pytest.mark.parametrize("name", ["", "../x", "/etc/passwd", ".incoming/x", "a//b", "a\0b"])
+def test_only_names_of_objects_expire(store: FileStore, name: str) -> None:
+    with pytest.raises(StoreError, match="not an object name"):
+        store.expire(name, "20200101T000000Z.0123456789abcdef")
+
+
+def test_expiry_follows_no_symlink(store: FileStore, tmp_path: Path) -> None:
+    elsewhere = FileStore.create(tmp_path / "elsewhere")
+    version = put_until(elsewhere, NAME, 1)
+    os.symlink(elsewhere.root / "packs", store.root / "packs")
+    with pytest.raises(CorruptError):
+        store.expire(NAME, version)
+    (store.root / "packs").unlink()
+    (store.root / FOLDER).mkdir(parents=True)
+    os.symlink(elsewhere.root / f"{NAME}@{version}", store.root / f"{NAME}@{version}")
+    with pytest.raises(CorruptError):
+        store.expire(NAME, version)
+    assert elsewhere.get(NAME) == b"sealed"
+    assert (store.root / f"{NAME}@{version}").is_symlink()
+
+
+def test_expiry_is_durable_before_the_answer(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = put_until(store, NAME, 1)
+    done: list[str] = []
+    fsync = os.fsync
+
+    def watched(fd: int) -> None:
+        gone = not (store.root / f"{NAME}@{version}").exists()
+        if os.fstat(fd).st_ino == (store.root / FOLDER).stat().st_ino:
+            done.append("synced after it was gone" if gone else "synced before")
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    store.expire(NAME, version)
+    assert done == ["synced after it was gone"]
+
+
+def test_expiry_of_what_somebody_else_removes_just_now(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = put_until(store, NAME, 1)
+    clock = store._clock
+
+    def removing() -> dt.datetime:
+        (store.root / f"{NAME}@{version}").unlink(missing_ok=True)
+        return clock()
+
+    monkeypatch.setattr(store, "_clock", removing)
+    store.expire(NAME, version)
+    assert files(store) == []
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EROFS, DeniedError), (errno.EIO, UnavailableError)])
+def test_expiry_that_fails_is_a_store_error(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[StoreError]
+) -> None:
+    version = put_until(store, NAME, 1)
+    unlink = os.unlink
+
+    def failing_unlink(path: t.Any, **dirs: t.Any) -> None:
+        if "@" in str(path):
+            raise OSError(number, os.strerror(number))
+        unlink(path, **dirs)
+
+    monkeypatch.setattr(os, "unlink", failing_unlink)
+    with pytest.raises(kind) as caught:
+        store.expire(NAME, version)
+    assert caught.value.item == NAME
+    assert store.get(NAME) == b"sealed"
+
+
+def test_expiry_killed_at_any_step(tmp_path: Path) -> None:
+    """The version is there, whole, or it is not; and nothing else is gone."""
+    for step in range(20):
+        store = FileStore.create(tmp_path / str(step))
+        version, other = put_until(store, NAME, 1), put_late(store, NAME, b"other")
+
+        def expire(store: FileStore = store, version: str = version, step: int = step) -> None:
+            die_at(step, after=False)
+            store.expire(NAME, version)
+
+        status = in_child(expire)
+        left = {listed.version for listed in store.list()}
+        assert left in ({version, other}, {other})
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+        store.expire(NAME, version)
+        assert [listed.version for listed in store.list()] == [other]
+    assert status == 0
+    assert step > 3

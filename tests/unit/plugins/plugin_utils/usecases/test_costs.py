@@ -252,7 +252,7 @@ def test_an_unchanged_run_costs_the_same_calls_at_any_number_of_hosts(lab: Lab, 
     clock.advance(hours=1)
     spent = measured(lab, sources)
     holds(spent, opening())
-    assert (len(spent.open), len(spent.seal)) == (8 + 1, 4 + 2)
+    assert (len(spent.open), len(spent.seal)) == (8 + 2, 4 + 2)
     assert len(spent.sealed.body.streams) == 2 * hosts
 
 

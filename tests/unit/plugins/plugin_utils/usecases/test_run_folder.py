@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import fcntl
+import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -21,7 +24,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.holdfast.config.plugins.plugin_utils.errors import RunError
+from ansible_collections.holdfast.config.plugins.plugin_utils.errors import IntegrityError, RunError, UnavailableError
+from ansible_collections.holdfast.config.plugins.plugin_utils.model import keep
+from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import DryRunStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import run_folder, run_report
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import (
     PointFolder,
@@ -29,11 +34,15 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folde
     claim,
     open_points,
     point_of_host,
+    remember,
+    remembered,
     sweep,
+    waiting_points,
 )
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.sites import MemorySource
 
-from .lab import FILES, Lab
+from .faults import FaultyStore
+from .lab import FILES, START, Clock, Lab
 
 RUN, OTHER = "a" * 16, "b" * 16
 
@@ -354,3 +363,241 @@ def test_opening_is_the_same_for_whoever_asks(lab: Lab) -> None:
     opened = lab.open(folder)
     assert dataclasses.asdict(folder.read_open()) == dataclasses.asdict(opened)
     assert opened.monotonic <= time.monotonic() or opened.monotonic == 0.0
+
+
+# What the store did not take
+
+
+@pytest.fixture
+def refused(lab: Lab) -> PointFolder:
+    """A point of a run that has ended: both streams of host h were captured, and the store took neither."""
+    claim(lab.state_dir, RUN, dead_pid())
+    folder = lab.folder(run=RUN)
+    lab.open(folder)
+
+    def refuse(_number: int, operation: str, _name: str) -> None:
+        if operation == "put":
+            raise UnavailableError("not reached")
+
+    with pytest.raises(UnavailableError):
+        lab.on(FaultyStore(lab.store, before=refuse)).snapshot(folder, MemorySource(FILES))
+    return folder
+
+
+def test_a_leftover_is_read_as_it_was_kept(lab: Lab, refused: PointFolder) -> None:
+    found = PointFolder(lab.state_dir, RUN, "main").read_leftovers()
+    assert {left.entry.stream for left in found} == {"tier1", "tier2"}
+    for left in found:
+        assert left.receipt.entry == left.entry
+        assert (left.receipt.reason, left.receipt.stored_bytes) == ("first", len(left.pack) + len(left.manifest))
+        assert (left.entry.pack.size, left.entry.manifest.size) == (len(left.pack), len(left.manifest))
+        assert hashlib.sha256(left.pack).hexdigest() == left.entry.pack.sha256
+        # not stored: it has no version
+        assert left.entry.pack.version == left.entry.manifest.version == ""
+    refused.keep_leftover(found[0])
+    assert refused.read_leftovers() == found
+    refused.drop_leftovers()
+    refused.drop_leftovers()
+    assert refused.read_leftovers() == []
+    assert not refused.waits_for_store
+
+
+def test_leftovers_are_their_owners_alone(lab: Lab, refused: PointFolder) -> None:
+    paths = [refused.path / "leftovers", *(refused.path / "leftovers").iterdir()]
+    assert len(paths) == 7
+    for path in paths:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+
+
+@pytest.mark.parametrize("suffix", [".pack", ".manifest", ".json"])
+def test_a_damaged_leftover_is_told_by_its_path(refused: PointFolder, suffix: str) -> None:
+    path = min((refused.path / "leftovers").glob(f"*{suffix}"))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(RunError if suffix == ".json" else IntegrityError) as caught:
+        refused.read_leftovers()
+    assert str(path) in str(caught.value)
+
+
+def test_a_leftover_that_was_not_written_whole_is_none(refused: PointFolder) -> None:
+    """Its writer was killed between the files: what counts comes last."""
+    found = refused.read_leftovers()
+    for kills_at in range(3):
+        refused.drop_leftovers()
+        calls = iter(range(3))
+
+        def killing(source: t.Any, target: t.Any, kills_at: int = kills_at, calls: Iterator[int] = calls) -> None:
+            if next(calls) == kills_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.replace(source, target)
+
+        def keep(killing: t.Any = killing) -> None:
+            os.rename = killing
+            refused.keep_leftover(found[0])
+
+        assert os.WTERMSIG(forked(keep)) == signal.SIGKILL
+        assert refused.read_leftovers() == []
+        assert not refused.waits_for_store
+        refused.keep_leftover(found[0])
+        assert refused.read_leftovers() == found[:1]
+
+
+def test_a_point_waits_for_what_it_is(lab: Lab) -> None:
+    folder = lab.folder(run=RUN)
+    lab.open(folder)
+    assert not folder.waits_for_store
+    for _time in range(2):
+        folder.mark_unsent()
+        assert folder.waits_for_store
+    folder.drop_leftovers()
+    assert not folder.waits_for_store
+
+
+def test_points_of_ended_runs_wait_and_no_others(lab: Lab, refused: PointFolder) -> None:
+    def waiting(keep: str = "e" * 16) -> list[str]:
+        return [
+            str(point.path.relative_to(lab.state_dir / "runs")) for point in waiting_points(lab.state_dir, keep=keep)
+        ]
+
+    second, plain = lab.folder("second", run=RUN), lab.folder("plain", run=RUN)
+    for folder in (second, plain):
+        lab.open(folder)
+    second.mark_unsent()
+    claim(lab.state_dir, OTHER, os.getpid())
+    living = lab.folder(run=OTHER)
+    lab.open(living)
+    living.mark_unsent()
+    # never opened: nothing to ship
+    (lab.state_dir / "runs" / RUN / "third").mkdir()
+    (lab.state_dir / "runs" / RUN / "third" / "unsent").touch()
+    shutil.copytree(lab.state_dir / "runs" / RUN, lab.state_dir / "runs" / "notes")
+    assert waiting() == [f"{RUN}/main", f"{RUN}/second"]
+    assert waiting(keep=RUN) == []
+    assert waiting_points(lab.state_dir / "nowhere", keep=RUN) == []
+
+
+def test_a_sweep_thins_out_what_has_been_shipped(lab: Lab, refused: PointFolder) -> None:
+    refused.write_sealed({})
+    for waits in (True, False):
+        sweep(lab.state_dir, keep=OTHER)
+        assert bool(refused.read_receipts()) is waits
+        assert refused.waits_for_store is waits
+        refused.drop_leftovers()
+
+
+def test_a_receipt_tells_what_the_store_held_back(refused: PointFolder) -> None:
+    receipt = refused.read_receipts()["h"]
+    assert receipt.held_back
+    assert receipt.streams == ()
+    again = dataclasses.replace(receipt, held_back=False)
+    refused.write_receipt(again)
+    assert refused.read_receipts()["h"] == again
+
+
+# What must be carried
+
+
+def test_what_is_due_is_read_in_its_order(lab: Lab, clock: Clock) -> None:
+    lab.run({host: MemorySource(FILES) for host in ("h", "b", "c")})
+    clock.advance(days=40)
+    folder = lab.folder(run=RUN)
+    lab.open(folder)
+    due = keep.due(lab.live().streams.values(), lab.repository.root.classes, clock.moment + dt.timedelta(days=1))
+    assert len(due) == 6
+    assert folder.read_due() == list(due)
+    assert {entry.key for entry in folder.read_live()[0]} == {entry.key for entry in due}
+    # a run of a day must still be able to name the rest
+    spare = {entry.key: keep.renewal("/".join(entry.key)) for entry in due}
+    clock.moment = START + min(spare.values()) - dt.timedelta(days=1)
+    for run, expected in ((OTHER, []), ("c" * 16, [key for key, days in spare.items() if days == min(spare.values())])):
+        later = lab.folder(run=run)
+        lab.open(later)
+        assert [entry.key for entry in later.read_due()] == sorted(expected)
+        clock.advance(seconds=1)
+
+
+def test_nothing_is_due_where_nothing_is(lab: Lab) -> None:
+    folder = lab.folder(run=RUN)
+    lab.open(folder)
+    assert folder.read_due() == []
+    assert folder.read_live() == ([], ())
+
+
+@pytest.mark.parametrize("name", ["due.json", "live.json"])
+def test_what_is_gone_or_damaged_is_never_nothing(lab: Lab, name: str) -> None:
+    folder = lab.folder(run=RUN)
+    lab.open(folder)
+    read = folder.read_due if name == "due.json" else folder.read_live
+    (folder.path / name).write_text("[")
+    with pytest.raises(RunError, match=name):
+        read()
+    (folder.path / name).unlink()
+    with pytest.raises(RunError, match="are gone"):
+        read()
+
+
+def test_seal_drops_what_is_due(lab: Lab) -> None:
+    folder = lab.folder(run=RUN)
+    lab.open(folder)
+    assert (folder.path / "due.json").exists()
+    lab.snapshot(folder, MemorySource(FILES))
+    lab.seal(folder)
+    assert not (folder.path / "due.json").exists()
+
+
+# The last point that was sealed here
+
+ID, LAST = "cd" * 32, "ab" * 32
+
+
+def test_a_controller_remembers_the_point_it_sealed_last(tmp_path: Path) -> None:
+    assert remembered(tmp_path, ID, START) is None
+    for point in ("12" * 32, LAST):
+        remember(tmp_path, ID, point, START)
+    assert remembered(tmp_path, ID, START - dt.timedelta(seconds=1)) == LAST
+    # it may have expired since
+    assert remembered(tmp_path, ID, START) is None
+    assert remembered(tmp_path, "ef" * 32, START) is None
+    assert stat.S_IMODE((tmp_path / "sealed").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "sealed" / f"{ID}.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "1",
+        '"x"',
+        '{"id": 1}',
+        '{"lock_until": 1, "id": 1}',
+        '{"lock_until": "soon", "id": 1}',
+        "\xff",
+    ],
+)
+def test_a_damaged_memory_is_none(tmp_path: Path, text: str) -> None:
+    remember(tmp_path, ID, LAST, START)
+    (tmp_path / "sealed" / f"{ID}.json").write_bytes(text.encode("latin-1"))
+    assert remembered(tmp_path, ID, START - dt.timedelta(days=1)) is None
+
+
+def test_a_point_that_was_sealed_here_must_be_there(lab: Lab, clock: Clock) -> None:
+    """A frozen replica, an old copy, a thief: whatever it is, the next point says so."""
+    lab.run(MemorySource(FILES))
+    before = dict(lab.memory._versions)
+    clock.advance(hours=1)
+    sealed = lab.run(MemorySource(FILES))
+    assert remembered(lab.state_dir, lab.repository.chain.links[0].root.id, clock.moment) == sealed.id
+    clock.advance(hours=1)
+    assert lab.open(lab.folder(run=RUN)).notes == ()
+    lab.memory._versions = before
+    (note,) = lab.open(lab.folder(run=OTHER)).notes
+    assert note == (
+        f"recovery point {sealed.id}, which this controller sealed and the store locked, is not there or not believed"
+    )
+
+
+def test_check_mode_remembers_nothing(lab: Lab) -> None:
+    lab.on(DryRunStore(lab.store)).run(MemorySource(FILES), check=True)
+    assert not (lab.state_dir / "sealed").exists()
