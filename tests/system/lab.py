@@ -275,7 +275,7 @@ class Running:
         for text in (output, results):
             assert not shown(text), f"content shows in the output:\n{output}"
         for path in self._lab.state.rglob("*"):
-            assert not path.is_file() or not shown(path.read_text()), f"content stands in {path}"
+            assert not path.is_file() or not shown(path.read_bytes().decode("latin-1")), f"content stands in {path}"
         folder = self._folder(output)
         reports = json.loads((folder / "report.json").read_text()) if folder else []
         return Run(

@@ -238,7 +238,13 @@ def _read_timestamp(given: t.Any) -> Mapping[str, t.Any] | None:
         return None
     key = "holdfast_repository.timestamp"
     fields = given if isinstance(given, Mapping) else {}
-    findings = []
+    known = REPOSITORY["repository"]["options"]["timestamp"]["options"]
+    # a misspelt "required" would be none, without a word
+    findings = [
+        Finding(f"{key}.{name}", "is not a key of this version", f"Known here: {', '.join(known)}.")
+        for name in fields
+        if name not in known
+    ]
     url = fields.get("url")
     # this stands in the run folder, and what people paste into a URL is a password
     if not isinstance(url, str) or not url.startswith(("http://", "https://")) or "@" in url:

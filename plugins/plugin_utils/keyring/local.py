@@ -41,7 +41,7 @@ from .published import Published
 _PUBLISHED = "keyring.json"
 _IDENTITIES = "identities.txt"
 _CLASS_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_DIGEST_KEY_ID = re.compile(r"[0-9a-f]{16}")
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
 _DIGEST_SECRET = re.compile(rb"[0-9a-f]{64}\n")
 # ten years, whichever of them are leap years
 _SIGN_VALIDITY = dt.timedelta(days=3653)
@@ -128,7 +128,8 @@ class LocalKeyring(Keyring):
                 (self._seal, digest | {key.id for key in named.sign if key.use == "point"}),
                 (self._open, {key.id for key in named.sign if key.use == "record"}),
             ):
-                if half.exists() or needed - set(removed):
+                # a killed renewal leaves a lost half begun
+                if needed - set(removed):
                     _present(half, _PUBLISHED)
                 half.make()
             known = self._known(repository) or named
@@ -172,7 +173,11 @@ class LocalKeyring(Keyring):
         return fitting[-1]
 
     def sign(self, pae: bytes, *, use: str, key_id: str) -> Signature:
-        return Signature(key_id, sign.sign(_present(self._half(use), f"{use}-{key_id}.pem"), pae))
+        half = self._half(use)
+        # it becomes part of a path
+        if not _KEY_ID.fullmatch(key_id):
+            raise KeyMissingError("this is not the id of a signing key of a local keyring", item=repr(key_id))
+        return Signature(key_id, sign.sign(_present(half, f"{use}-{key_id}.pem"), pae))
 
     def _half(self, use: str) -> PrivateFolder:
         half = {"point": self._seal, "record": self._open}.get(use)
@@ -184,7 +189,7 @@ class LocalKeyring(Keyring):
         if key.scheme != HKDF_SHA256:
             raise UnknownVersionError(f"this version has no digest keys of the scheme {key.scheme!r}", item=key.id)
         # the id comes from a root and becomes part of a path
-        if not _DIGEST_KEY_ID.fullmatch(key.id):
+        if not _KEY_ID.fullmatch(key.id):
             raise KeyMissingError("this is not the id of a digest key of a local keyring", item=repr(key.id))
         name = f"digest-{key.id}.key"
         if self._seal.read(_PUBLISHED) is not None and self._published(self._seal).repository != repository:

@@ -28,6 +28,12 @@ class RetentionClass:
     maximum: int | None = None
 
     @property
+    def spoken(self) -> str:
+        """What it says, for people: ``30 days, compliance``."""
+        most = "" if self.maximum is None else f", at most {self.maximum} days"
+        return f"{self.days} days, {self.mode}{most}"
+
+    @property
     def grace(self) -> dt.timedelta:
         """How long after its lock the store keeps an object: the class's days, 120 at least, 400 at most."""
         return grace(self.days)

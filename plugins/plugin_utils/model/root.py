@@ -89,8 +89,8 @@ class Root:
             )
         if known != declared:
             raise PolicyError(
-                f"class {declared.name} is {known.days} days, {known.mode}, in the root of repository "
-                f"{self.repository}, and {declared.days} days, {declared.mode}, in the inventory",
+                f"class {declared.name} is {known.spoken}, in the root of repository {self.repository}, and "
+                f"{declared.spoken}, in the inventory",
                 item=declared.name,
                 remedy="A class is never edited: give other days another name.",
             )

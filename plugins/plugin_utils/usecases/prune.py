@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import hashlib
+from collections.abc import Sequence
 
 from ..errors import FormatError, ObjectMissingError
 from ..format import names
@@ -51,12 +53,19 @@ def prune(repository: Repository, store: FileStore, *, check: bool = False) -> P
     removed = []
     kept = set()
     freed = 0
-    # a point goes before its body: broken off in between, this leaves nothing that looks like a loss
-    for listed in sorted(store.list(), key=lambda listed: not listed.name.startswith("points/")):
+    everything = list(store.list())
+    lasting: dict[str, list[Listed]] = {}
+    for listed in everything:
         if not _expired(listed, repository, now):
+            lasting.setdefault(listed.name, []).append(listed)
+    # a point goes before its body: broken off in between, this leaves nothing that looks like a loss
+    for listed in sorted(everything, key=lambda listed: not listed.name.startswith("points/")):
+        if listed in lasting.get(listed.name, ()):
             continue
         parts = names.parse(listed.name)
-        if listed.name in needed or (parts.kind is Kind.STAMP and (parts.at, parts.run) in stamped):
+        last = listed.name in needed or (parts.kind is Kind.STAMP and (parts.at, parts.run) in stamped)
+        # of a stream that is carried the versions before the last one may go
+        if last and not _stands_in(store, lasting.get(listed.name, ())):
             kept.add(listed.name)
             continue
         if not check:
@@ -64,6 +73,15 @@ def prune(repository: Repository, store: FileStore, *, check: bool = False) -> P
         removed.append(f"{listed.name}@{listed.version}")
         freed += listed.size
     return Pruned(tuple(removed), freed, tuple(sorted(kept)))
+
+
+def _stands_in(store: FileStore, lasting: Sequence[Listed]) -> bool:
+    """Whether one of these versions, which stay, has the digest that its name promises."""
+    for listed in lasting:
+        data = store.get(listed.name, version=listed.version)
+        if hashlib.sha256(data).hexdigest() == names.parse(listed.name).sha256:
+            return True
+    return False
 
 
 def _parents_of_young(repository: Repository, now: dt.datetime) -> set[str]:

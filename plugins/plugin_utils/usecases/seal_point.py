@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -126,7 +127,6 @@ def _seal(
         sealed_at = max([opened.now(), *(entry.captured_at for entry in given)])
         proven, short = _proven(repository, given, sealed_at)
         failed.update(short)
-        carried = carry.carry(repository, _due(folder, proven), sealed_at, most=way.most_carried)
         if not proven:
             reasons = "; ".join(f"{host}: {reason}" for host, reason in failed.items())
             raise RunError(
@@ -134,13 +134,21 @@ def _seal(
                 item=opened.point,
                 remedy=f"Correct what failed ({reasons or 'no host was asked'}) and run again.",
             )
+        # after that: a lock that no point names would be paid for by each such run again
+        carried = carry.carry(repository, _due(folder, proven), sealed_at, most=way.most_carried)
         summary = _summary(opened, receipts, missing, id=None, sealed=True, failed=failed, carried=carried)
         draft = _draft(repository.root, opened, [*proven, *carried.entries], failed, missing, sealed_at)
         draft = dataclasses.replace(draft, consistency=_consistency(opened, proven, carried))
         return _put_point(folder, way, opened, draft, summary)
     except (TransientError, FullError):
-        folder.mark_unsent()
+        _mark_unsent(folder)
         raise
+
+
+def _mark_unsent(folder: PointFolder) -> None:
+    # where there is no room for that either: what the store said is what must be mended
+    with contextlib.suppress(RunError):
+        folder.mark_unsent()
 
 
 def _proven(
@@ -193,12 +201,19 @@ def _put_point(folder: PointFolder, way: _Way, opened: OpenPoint, draft: Body, s
     _require_believable(repository, name, envelope, body.sealed_at)
     lock_until = keep.point_lock(body.sealed_at, root.longest_days)
     point_id = names.parse(name).sha256
-    token, problem = way.stamping.token(point_id) if way.stamping else (None, None)
+    try:
+        token, problem = way.stamping.token(point_id) if way.stamping else (None, None)
+    except HoldfastError:
+        # a later run seals it, with the authority's word
+        _mark_unsent(folder)
+        raise
     objects.put(repository.store, body_name, data, lock_until=lock_until)
     if token is not None:
         stamps.put(repository, body.sealed_at, opened.run, token, lock_until=lock_until)
     objects.put(repository.store, name, envelope, lock_until=lock_until)
-    run_folder.remember(folder.state_dir, repository.chain.links[0].root.id, point_id, lock_until)
+    # the point is there, whether this controller can remember it or not
+    with contextlib.suppress(RunError):
+        run_folder.remember(folder.state_dir, repository.chain.links[0].root.id, point_id, lock_until)
     warnings = () if problem is None else (problem,)
     return dataclasses.replace(summary, id=point_id, timestamped=token is not None, warnings=warnings)
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
@@ -84,7 +85,9 @@ def snapshot(
     except HoldfastError as e:
         # a host that the point does not expect cannot make it incomplete
         if host in opened.expected and folder.read_sealed() is None:
-            folder.write_receipt(Receipt(host, (), error=str(e.at(host))))
+            # no room for a receipt: the host counts as missing, and what went wrong first is what must be mended
+            with contextlib.suppress(RunError):
+                folder.write_receipt(Receipt(host, (), error=str(e.at(host))))
         raise
     with folder.locked():
         if folder.read_sealed() is not None:

@@ -163,11 +163,7 @@ def describe(root: Root) -> tuple[str, ...]:
 
 def _settled(name: str, classes: Mapping[str, RetentionClass]) -> list[str]:
     """What of a root is settled before its keys are made."""
-    lines = [f"repository {name}"]
-    for _name, kept in sorted(classes.items()):
-        most = "" if kept.maximum is None else f", at most {kept.maximum} days"
-        lines.append(f"class {kept.name}: {kept.days} days, {kept.mode}{most}")
-    return lines
+    return [f"repository {name}", *(f"class {kept.name}: {kept.spoken}" for _name, kept in sorted(classes.items()))]
 
 
 def _years(keys: Sequence[ClassYearKey]) -> list[tuple[str, str]]:

@@ -299,7 +299,7 @@ def test_a_medium_that_enforces_no_lock_is_listed_for_what_is_gone(
 # Points since the last full body
 
 
-def test_each_point_since_the_last_full_body_costs_a_list_and_two_gets_until_there_are_a_hundred(lab: Lab) -> None:
+def test_each_point_since_the_last_full_body_costs_two_gets_until_there_are_a_hundred(lab: Lab) -> None:
     """Runs of one host of many: their bodies together weigh less than the full one until their number makes it due."""
     lab.run(fleet(240))
     one = fleet(1)
