@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A repository that people have governed stays readable for ever: chain, removed key, carried and retired hosts, stamp."""
+"""A repository that people have governed stays readable: chain, removed key, carried and retired hosts, stamp."""
 
 from __future__ import annotations
 
