@@ -8,7 +8,6 @@ The first line of a test's docstring says the latter; docs/design/attacks.md lis
 """
 
 # a fixture that is imported is an argument too
-# ruff: noqa: F811
 
 from __future__ import annotations
 
@@ -51,13 +50,6 @@ from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.authority import (
     CertificateAuthority,
     TimeAuthority,
-)
-from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.usecases.conftest import (  # noqa: F401 (fixtures)
-    clock,
-    file_lab,
-    keys,
-    other_keys,
-    real_keys,
 )
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.usecases.council import (
     DAY,

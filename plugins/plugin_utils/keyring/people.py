@@ -223,7 +223,7 @@ def signers(
         if folded(principal) in counted:
             reasons.append(f"{signer.fingerprint}: {principal} signed more than once, and counts once")
         counted.setdefault(folded(principal), (place, signer))
-    return tuple(signer for _, signer in sorted(counted.values(), key=lambda one: one[0])), tuple(reasons)
+    return tuple(signer for _order, signer in sorted(counted.values(), key=lambda one: one[0])), tuple(reasons)
 
 
 def _holders(people: Sequence[Person]) -> tuple[dict[str, list[int]], list[str]]:
@@ -378,7 +378,7 @@ def _read_rsa(reader: _Reader) -> t.Any:
 def _read_ecdsa(name: str, reader: _Reader) -> t.Any:
     if reader.name() != name:
         raise FormatError("the public key names another curve than its kind")
-    curve, _ = _curve(name)
+    curve, _hash = _curve(name)
     point = reader.string()
     # RFC 5656 lets points be compressed, which OpenSSH does not do: it would be another spelling
     if point[:1] != b"\x04":

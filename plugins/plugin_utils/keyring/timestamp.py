@@ -252,9 +252,11 @@ def _signed(token: bytes) -> _Signed:
     if status.whole != _GRANTED:
         raise FormatError("the time-stamp token does not begin with the bare status granted")
     (signed_data,) = _parts(_parts(content_info.content, "06a0")[1].content, "30")
-    version, _, content, *held, signers = _parts(signed_data.content, "02313031", "023130a031", "023130a0a131")
+    version, _digests, content, *held, signers = _parts(signed_data.content, "02313031", "023130a031", "023130a0a131")
     (signer,) = _parts(signers.content, "30")
-    signer_version, _, hashed, attributes, signature, *_ = _parts(signer.content, "023030a03004", "023030a03004a1")
+    signer_version, _id, hashed, attributes, signature, *_more = _parts(
+        signer.content, "023030a03004", "023030a03004a1"
+    )
     if (version.content, signer_version.content) != (_V3, _V1):
         raise UnknownVersionError("this version does not know signed data of this version in a time-stamp token")
     hash_name = _HASHES.get(_algorithm(hashed))

@@ -9,6 +9,7 @@ Nobody is two people: principals are compared by :func:`folded`, and who asks fo
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime as dt
 import unicodedata
@@ -166,8 +167,9 @@ class _Matching:
     def fill(self, role: int, roles: Sequence[str], people: Sequence[Counted]) -> bool:
         """Give this role a person; whoever is taken gives way where another of their roles lets them."""
         reached_for: dict[int, int] = {}
-        wanted = [role]
-        for current in wanted:
+        wanted = collections.deque([role])
+        while wanted:
+            current = wanted.popleft()
             for index, person in enumerate(people):
                 if index in reached_for or roles[current] not in person.roles:
                     continue

@@ -810,7 +810,7 @@ def test_the_signature_that_vouches_for_most_counts(keys: Keys, order: int) -> N
     plain = Signature(people.fingerprint(keys.line("ed25519")), keys.blob("ed25519"))
     made = [plain, signature_by(ALICE, 1), signature_by(BOB, 5), signature_by(BOB, 1)]
     for counted, best in ((made[:1], plain), (made[:2], made[1]), (made, made[2])):
-        found, _ = people.signers(same, counted[::order], MESSAGE, at=FROM)
+        found, _reasons = people.signers(same, counted[::order], MESSAGE, at=FROM)
         assert [signer.fingerprint for signer in found] == [best.key_id]
     assert found[0].verified
 
@@ -827,7 +827,7 @@ def test_a_key_that_one_person_has_for_two_times_counts_in_both() -> None:
     later = FROM.replace(year=2030)
     twice = [person("alice", ALICE.line, not_after=FROM), person("Alice", ALICE.line, not_before=later)]
     for at, entries in ((FROM, [twice[0]]), (later - SECOND, []), (later, [twice[1]])):
-        found, _ = people.signers(twice, [signature_by(ALICE)], MESSAGE, at=at)
+        found, _reasons = people.signers(twice, [signature_by(ALICE)], MESSAGE, at=at)
         assert [signer.person for signer in found] == entries
 
 

@@ -134,7 +134,7 @@ def test_openssl_reads_what_was_asked(authority: timestamp.Authority, server: Ti
         return server.granted(query)
 
     server.answers = kept
-    for _ in range(16):
+    for _time in range(16):
         timestamp.request(authority, DIGEST)
     texts = [openssl("ts", "-query", "-in", "/dev/stdin", "-text", data=each).decode() for each in asked[:2]]
     for text in texts:
@@ -558,11 +558,11 @@ def test_an_answer_that_drips(server: TimeAuthority) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def drip() -> None:
-            connection, _ = listener.accept()
+            connection, _peer = listener.accept()
             with connection:
                 connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
                 # far beyond the timeout, and not for ever
-                for _ in range(300):
+                for _time in range(300):
                     if ended.wait(0.01):
                         break
                     connection.sendall(b"\0")
@@ -591,7 +591,7 @@ def test_what_does_not_speak_http(server: TimeAuthority, said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def speak() -> None:
-            connection, _ = listener.accept()
+            connection, _peer = listener.accept()
             with connection:
                 connection.recv(65536)
                 connection.sendall(said)
@@ -617,7 +617,7 @@ def test_a_proxy_of_the_environment(server: TimeAuthority, monkeypatch: pytest.M
     monkeypatch.setenv("http_proxy", f"http://{server.place}")
     elsewhere = timestamp.Authority("http://stamp.invalid/tsa", server.ca.root.pem)
     assert check(timestamp.request(elsewhere, DIGEST), server).authority == SUBJECT
-    assert [target for _, target, _ in server.seen] == ["http://stamp.invalid/tsa"]
+    assert [target for _method, target, _headers in server.seen] == ["http://stamp.invalid/tsa"]
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     timestamp.request(timestamp.Authority(server.url, server.ca.root.pem), DIGEST)
     assert server.seen[-1][1] == "/stamp"
@@ -637,7 +637,7 @@ def test_https(ca: CertificateAuthority, signer: Signer, server: TimeAuthority) 
         url = f"https://me:p%40ss:word@{secure.place}/stamp?key=SECRET"
         trusted = timestamp.Authority(url, ca.root.pem, ca_file=str(ca.root.certificate))
         assert check(timestamp.request(trusted, DIGEST), server).authority == SUBJECT
-        [(_, target, headers)] = secure.seen
+        [(_method, target, headers)] = secure.seen
         assert target == "/stamp?key=SECRET"
         assert headers["Authorization"] == "Basic bWU6cEBzczp3b3Jk"
         with pytest.raises(KeyringError, match="certificate verify failed") as caught:

@@ -182,7 +182,7 @@ def test_an_unknown_id_and_one_of_several_find_nothing(lab: Lab) -> None:
     with pytest.raises(NotFoundError, match="no requests have that id") as caught:
         approvals.find_request(lab.repository, "ab" * 6)
     assert "state=listed" in str(caught.value)
-    made = [asked(lab) for _ in range(17)]
+    made = [asked(lab) for _number in range(17)]
     first = [pending.id[0] for pending in made]
     shared = next(digit for digit in sorted(first) if first.count(digit) > 1)
     # nobody meets 12 digits by chance

@@ -14,6 +14,7 @@ import os
 import typing as t
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
@@ -298,7 +299,7 @@ def test_shipped_and_killed_before_it_was_noted(lab: Lab, monkeypatch: pytest.Mo
     folder = captured(lab, refusing("/b/"))
     lab.seal(folder)
     with monkeypatch.context() as killed:
-        killed.setattr(PointFolder, "drop_leftovers", lambda _self: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(PointFolder, "drop_leftovers", mock.Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             ship(lab)
     late = all_points(lab)["main-late"]

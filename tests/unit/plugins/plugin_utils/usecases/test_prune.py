@@ -57,12 +57,14 @@ def short() -> Policy:
     return declared(tiers={"tier1": {"class": "d0030"}})
 
 
-def made(path: Path, keys: Path, clock: Clock, classes: Mapping[str, RetentionClass] = SHORT, **more: t.Any) -> Lab:
+def made(
+    path: Path, keys: Path, clock: Clock, classes: Mapping[str, RetentionClass] | None = None, **more: t.Any
+) -> Lab:
     """A repository in a folder, in the lab's time."""
     (path / "store").mkdir()
     store = ClockedStore(path / "store", clock)
     keyring = LocalKeyring(keys)
-    root, _made = repositories.create(store, keyring, name=NAME, classes=classes, **more)
+    root, _made = repositories.create(store, keyring, name=NAME, classes=classes or SHORT, **more)
     assert root is not None
     return Lab(path, repositories.open_repository(store, pin=root.id), keyring, clock)
 
