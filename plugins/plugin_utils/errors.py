@@ -11,6 +11,7 @@
     │   └── DependencyMissingError   install what is named
     ├── RunError                     the run's own order is broken: open, snapshot, seal
     │   ├── RunAbandonedError        the controlling process is gone: put nothing more
+    │   ├── EmptyPointError          no host gave anything to seal: correct what failed
     │   └── IncompleteError          sealed, but not whole: look at the hosts it names
     ├── CaptureError                 the host or device did not give its configuration
     │   ├── UnreadableError          grant the right, exclude the path, or leave it out by policy
@@ -23,6 +24,7 @@
     │   ├── UnknownVersionError      a newer collection wrote this
     │   ├── IntegrityError           the bytes are not those the name or the digest promises
     │   ├── SignatureError           nobody whom the root knows signed this
+    │   │   └── RemovedKeyError      somebody whom it knows no longer: look whether it was known then
     │   ├── HostileArchiveError      an archive that would write where it must not
     │   └── NameRefusedError         a name that must not become a path
     ├── TrustError                   the pin and the repository do not agree: stop
@@ -100,6 +102,10 @@ class RunAbandonedError(RunError):
     """The process that controls this run has ended; a worker must put nothing more."""
 
 
+class EmptyPointError(RunError):
+    """A recovery point would hold no stream at all."""
+
+
 class IncompleteError(RunError):
     """A recovery point was sealed that does not hold every expected stream."""
 
@@ -146,6 +152,10 @@ class IntegrityError(FormatError):
 
 class SignatureError(FormatError):
     """No valid signature by a key that the root allows here."""
+
+
+class RemovedKeyError(SignatureError):
+    """A key signed this that was removed from the root, and nothing shows that it was known then."""
 
 
 class HostileArchiveError(FormatError):

@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 
-from ..errors import HoldfastError, RunAbandonedError, TransientError
+from ..errors import HoldfastError, NotLockedError, RunAbandonedError, TransientError
 from ..model import keep
 from ..model.point import StreamEntry, StreamState
 from . import objects
@@ -61,9 +61,16 @@ def carry(repository: Repository, due: Sequence[StreamEntry], now: dt.datetime, 
 def renew(repository: Repository, entry: StreamEntry, now: dt.datetime, state: StreamState) -> StreamEntry:
     """Put both objects of a snapshot again; its times stay what they were.
 
+    :raises NotLockedError: with such a lock it would outlive the maximum of its class; or the store gave a shorter one.
     :raises StoreError, IntegrityError: an object is gone, damaged, or was not locked as asked.
     """
     kept = repository.root.classes[entry.retention_class]
+    if keep.outlives(entry, repository.root.classes, now):
+        raise NotLockedError(
+            f"another lock would keep it beyond the {kept.maximum} days that class {kept.name} allows",
+            item=entry.manifest.name,
+            remedy="Back its host up again.",
+        )
     lock_until = keep.snapshot_lock(now, kept, f"{entry.host}/{entry.stream}")
     refs = (entry.pack, entry.manifest)
     # both are read before either is put: a lock for half a snapshot would be paid for by each run again

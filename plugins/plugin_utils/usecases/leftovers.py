@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..errors import HoldfastError, RunAbandonedError
+from ..errors import EmptyPointError, HoldfastError, RunAbandonedError
 from ..keyring.base import Keyring
-from ..model import instant
+from ..model import instant, keep
 from . import open_point, points, run_folder, seal_point, snapshot
 from .repository import Repository
 from .run_folder import PointFolder, Receipt, SealedSnapshot
@@ -47,6 +47,9 @@ def ship_leftovers(
             folder.drop_leftovers()
         except RunAbandonedError:
             raise
+        except EmptyPointError:
+            folder.drop_leftovers()
+            lines.append(f"{what} holds nothing any more that may be named, and is let go of")
         except HoldfastError as e:
             lines.append(f"{what} still waits for the store: {e}")
     return lines
@@ -69,7 +72,8 @@ def _ship(folder: PointFolder, repository: Repository) -> PointFolder | None:
     for left in sorted(folder.read_leftovers(), key=lambda left: left.entry.age_order, reverse=True):
         host = left.entry.host
         known = receipts.get(host, Receipt(host, ()))
-        if _stored_since(left, known):
+        # nothing may be kept beyond its class's maximum, also not what waited
+        if _stored_since(left, known) or keep.outlives(left.entry, repository.root.classes, now):
             continue
         kept = repository.root.classes[left.entry.retention_class]
         shipped = snapshot.ship(left, repository.store, kept, now)

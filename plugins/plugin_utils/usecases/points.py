@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..errors import FormatError, HoldfastError, ObjectMissingError, SignatureError
+from ..errors import FormatError, HoldfastError, ObjectMissingError, RemovedKeyError, SignatureError
 from ..format import body as body_format
 from ..format import names
 from ..format import statement as statement_format
@@ -26,10 +26,6 @@ from .repository import Repository, verify_signature
 CLOCK_SKEW = dt.timedelta(minutes=15)
 # a statement of 64 KiB in base64, its signature and some air
 ENVELOPE_LIMIT = 128 * 1024
-
-
-class RemovedKeyError(SignatureError):
-    """A point's key was removed from the root, and nothing shows that the point was known then."""
 
 
 @dataclasses.dataclass(frozen=True)

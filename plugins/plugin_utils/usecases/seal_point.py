@@ -11,7 +11,16 @@ import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
-from ..errors import FullError, HoldfastError, RunError, SignatureError, TransientError, TrustError, WrongKeyError
+from ..errors import (
+    EmptyPointError,
+    FullError,
+    HoldfastError,
+    RunError,
+    SignatureError,
+    TransientError,
+    TrustError,
+    WrongKeyError,
+)
 from ..format import body as body_format
 from ..format import names
 from ..format import statement as statement_format
@@ -76,7 +85,8 @@ def seal(
     :param later_batches: wait for expected hosts whose batch has not come; False seals with what is there.
     :param most_carried: how many silent streams get a later lock at most.
     :param stamping: who stamps the point's time, where somebody does.
-    :raises RunError: nothing is open, or no host gave a single stream.
+    :raises RunError: nothing is open.
+    :raises EmptyPointError: no host gave a single stream.
     """
     with folder.locked():
         opened = folder.read_open_as(check=check)
@@ -129,7 +139,7 @@ def _seal(
         failed.update(short)
         if not proven:
             reasons = "; ".join(f"{host}: {reason}" for host, reason in failed.items())
-            raise RunError(
+            raise EmptyPointError(
                 f"recovery point {opened.point} would hold nothing: no host gave its streams",
                 item=opened.point,
                 remedy=f"Correct what failed ({reasons or 'no host was asked'}) and run again.",

@@ -29,10 +29,12 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local import LocalKeyring
 from ansible_collections.holdfast.config.plugins.plugin_utils.model import keep
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import Body, StreamEntry, StreamState
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.retention import RetentionClass
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import DryRunStore, GuardedStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import carry, points, records
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import repository as repositories
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.chain import Chain
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import PointFolder
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.seal_point import Sealed
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.verify import Level, Severity
@@ -516,6 +518,19 @@ def test_a_second_controller_carries_nothing_twice(lab: Lab) -> None:
     assert lab.contents("gone") == FILES
     assert silent_run(lab).carried == 0
     assert problems(lab.verify()) == []
+
+
+def test_no_lock_is_given_beyond_a_maximum(lab: Lab, clock: Clock) -> None:
+    entry = lab.live().streams["gone", "tier1"]
+    (link,) = lab.repository.chain.links
+    limited = {**link.root.classes, "d0090": RetentionClass("d0090", 90, "compliance", 240)}
+    root = dataclasses.replace(link.root, classes=limited)
+    repository = dataclasses.replace(lab.repository, chain=Chain((dataclasses.replace(link, root=root),)))
+    before = lab.names()
+    clock.moment = entry.verified_at + dt.timedelta(days=20)
+    with pytest.raises(NotLockedError, match="beyond the 240 days that class d0090 allows"):
+        carry.renew(repository, entry, clock.moment, StreamState.UNCHANGED)
+    assert lab.names() == before
 
 
 def test_renew_names_what_is_missing(lab: Lab, clock: Clock) -> None:

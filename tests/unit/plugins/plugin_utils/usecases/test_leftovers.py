@@ -27,6 +27,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     ThrottledError,
     UnavailableError,
 )
+from ansible_collections.holdfast.config.plugins.plugin_utils.model import keep
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import StreamState
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import DryRunStore, GuardedStore
@@ -42,6 +43,7 @@ from .test_run_folder import dead_pid
 CHANGE = {"id": "CHG-1", "requester": "somebody"}
 FLEET = ("a", "b", "c")
 NEXT = "f" * 16
+LET_GO = "holds nothing any more that may be named, and is let go of"
 
 
 def refusing(of: str = "", error: type[StoreError] = UnavailableError, *, after: int = 0) -> Fault:
@@ -393,6 +395,23 @@ def test_one_that_the_store_still_refuses_holds_up_no_other(lab: Lab) -> None:
 
 
 # Left alone
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_what_waited_beyond_its_maximum_is_let_go_of(
+    lab: Lab, clock: Clock, monkeypatch: pytest.MonkeyPatch, sealed: bool
+) -> None:
+    """The controller was away for so long that a lock given now would keep it longer than anything may be kept."""
+    folder = captured(lab, refusing("/b/" if sealed else ""))
+    if sealed:
+        lab.seal(folder)
+    clock.advance(days=100)
+    monkeypatch.setattr(keep, "outlives", lambda *_args: True)
+    before = lab.names()
+    told = ship(lab)
+    assert told == ([] if sealed else [f"recovery point main of run {folder.run} {LET_GO}"])
+    assert lab.names() == before
+    assert not folder.waits_for_store
 
 
 def test_a_living_run_ships_for_itself(lab: Lab) -> None:
