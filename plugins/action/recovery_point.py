@@ -13,7 +13,7 @@ from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
 from ..plugin_utils.errors import IncompleteError
 from ..plugin_utils.usecases import carry, open_point, seal_point
-from ..plugin_utils.usecases.leftovers import ship_leftovers
+from ..plugin_utils.usecases.leftovers import Shipping, ship_leftovers
 from ..plugin_utils.usecases.run_folder import PointFolder, claim, sweep
 
 
@@ -38,9 +38,9 @@ class ActionModule(HoldfastAction):
         if options["state"] == "open":
             claim(options.state_dir, run.RUN_ID, run.CONTROLLER_PID)
             keyring, stamping = location.keyring(), location.stamping()
-            shipped: list[str] = []
+            left = Shipping((), ())
             if not options.check:
-                shipped = ship_leftovers(options.state_dir, repository, keyring, run=run.RUN_ID, stamping=stamping)
+                left = ship_leftovers(options.state_dir, repository, keyring, run=run.RUN_ID, stamping=stamping)
             sweep(options.state_dir, keep=run.RUN_ID)
             opened = open_point.open_point(
                 folder,
@@ -53,8 +53,12 @@ class ActionModule(HoldfastAction):
             )
             folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=False))
             notes = {"run": run.RUN_ID, "name": opened.point, "expected": len(opened.expected)}
-            told = {"parents": list(opened.parents), "warnings": list(opened.notes), "shipped": shipped}
-            return {"changed": bool(shipped), **notes, **told}
+            told = {
+                "parents": list(opened.parents),
+                "warnings": [*left.waiting, *opened.notes],
+                "shipped": list(left.shipped),
+            }
+            return {"changed": bool(left.shipped), **notes, **told}
         folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=True))
         sealed = seal_point.seal(
             folder,

@@ -171,6 +171,15 @@ link:
   returned: O(state=present)
   type: int
   sample: 1
+says:
+  description: What the newest root says, in lines. The ids of keys that can be removed stand there.
+  returned: O(state=present)
+  type: list
+  elements: str
+  sample:
+    - repository prod
+    - "class d0030: 30 days, compliance"
+    - point key 190a2c729415210d, 2026-11-25 to 2036-11-25
 request:
   description: The digest of the request that people sign.
   returned: RV(root_state) is V(asked), V(waiting) or V(followed)

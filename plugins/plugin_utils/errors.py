@@ -30,7 +30,8 @@
     ├── TrustError                   the pin and the repository do not agree: stop
     ├── KeyringError                 the keyring did not answer as asked
     │   ├── KeyMissingError          this half or this key is not here: take it to where it is
-    │   └── WrongKeyError            the key is there, and is another one
+    │   ├── WrongKeyError            the key is there, and is another one
+    │   └── StampMissingError        a time stamp is required, and the authority gave none: a later run asks again
     ├── UnsoundError                 verify found a broken promise: read its findings
     └── StoreError                   the store did not do what was asked
         ├── ObjectMissingError       no such object or version
@@ -180,6 +181,10 @@ class KeyMissingError(KeyringError):
 
 class WrongKeyError(KeyringError):
     """The key is here and does not open or sign this."""
+
+
+class StampMissingError(KeyringError):
+    """A time stamp is required, and the authority did not give one."""
 
 
 class UnsoundError(HoldfastError):

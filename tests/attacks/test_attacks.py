@@ -75,7 +75,7 @@ from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.usecase
     successor,
 )
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.usecases.forge import Forge
-from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.usecases.lab import FILES, Clock, Lab
+from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.usecases.lab import FILES, NAME, Clock, Lab
 
 PAGE = Path(__file__).parents[2] / "docs" / "design" / "attacks.md"
 HOUR = dt.timedelta(hours=1)
@@ -479,7 +479,7 @@ def test_time_stamp_of_another_point(file_lab: Lab, authority: TimeAuthority) ->
     assert report.timestamped == 1
     (copied,) = (name for name in file_lab.names("stamps/") if name != stamp)
     found = warnings(report.findings)
-    assert found[copied] == "is no time stamp of this point"
+    assert found[copied] == "is no time stamp of this point: the time-stamp token is over another digest"
     assert found[name_of(file_lab, other)] == "has no time stamp that is believed"
 
 
@@ -614,7 +614,11 @@ def test_request_exchanged(lab: Lab, change: Callable[[Root], Root]) -> None:
     assert outcome.pending is not None
     document = outcome.pending.document
     assert isinstance(document, Root)
-    assert (document.keys.wrap, document.keys.escrow) == (asked.document.keys.wrap, asked.document.keys.escrow)
+    made = lab.keyring.made(repository=NAME)
+    for use in ("sign", "wrap", "escrow"):
+        ours = {key.public for key in getattr(made, use)}
+        assert {key.public for key in getattr(document.keys, use)} <= ours
+    assert [key.id for key in document.keys.escrow] == [key.id for key in asked.document.keys.escrow]
     assert document.tips == lab.live().tips != ()
 
 

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import shlex
 import typing as t
 from collections.abc import Sequence
 
 from ..keyring.people import NAMESPACE
 from ..model import instant
+from ..model.root import ROOT_OPERATION, Root
 from ..model.verification import Report
 from ..usecases.prune import Pruned
 from ..usecases.restore import Restored
@@ -19,7 +21,13 @@ from ..usecases.seal_point import Sealed
 from ..usecases.succession import Outcome
 from .options import Location
 
+RECORD = "ansible localhost -i INVENTORY -m holdfast.config.record"
 _NAMED = 20
+_UNCHANGEABLE = (
+    "Its root names no people who may sign another one: no key can ever be rotated or removed, and no host retired. "
+    "If that is not what you want remove it and its keyring now, and make it anew with holdfast_people and "
+    "holdfast_quorum."
+)
 
 
 def sealed_point(sealed: Sealed) -> dict[str, t.Any]:
@@ -55,6 +63,7 @@ def root(location: Location, outcome: Outcome, *, to_sign: str | None, diff: boo
         "link": outcome.root.link if outcome.root else 0,
         "repository_id": pin,
         "inventory_line": inventory_line(pin) if pin else "",
+        "says": list(outcome.after if outcome.state == "followed" else outcome.before or outcome.after),
         "next_steps": _next_steps(location, outcome, to_sign),
     }
     if outcome.pending is not None and outcome.approval is not None:
@@ -96,12 +105,18 @@ def _lines(lines: Sequence[str]) -> str:
 def _next_steps(location: Location, outcome: Outcome, to_sign: str | None) -> list[str]:
     pin = outcome.root.id if outcome.root else ""
     keys = location.keyring_path
+    changeable = outcome.root is not None and outcome.root.rule(ROOT_OPERATION) is not None
     if outcome.state == "made" and pin:
         return [
             f"Put this line into the inventory: {inventory_line(pin)}",
             f"Move {keys}/escrow to media that stay offline: with it, stock age opens every pack.",
             f"Keep {keys}/open only where restores run; backups need {keys}/seal alone.",
+            *([] if changeable else [_UNCHANGEABLE]),
         ]
+    draft = outcome.pending.document if outcome.pending else None
+    if outcome.state == "followed" and isinstance(draft, Root) and outcome.root and outcome.root.link != draft.link:
+        # check mode: what would be pinned is not there
+        return []
     if outcome.state == "followed" and pin:
         return [
             f"Put this line into the inventory, now or later: {inventory_line(pin)}",
@@ -111,15 +126,16 @@ def _next_steps(location: Location, outcome: Outcome, to_sign: str | None) -> li
     if outcome.pending is None:
         return []
     file = to_sign or "FILE"
+    signed = f"state=signed request={outcome.pending.id} signature={shlex.quote(file + '.sig')}"
     steps = (
         []
         if to_sign
-        else [f"Write what is to be signed: record state=checked request={outcome.pending.id} to_sign=FILE"]
+        else [f'Write what is to be signed: {RECORD} -a "state=checked request={outcome.pending.id} to_sign=FILE"']
     )
     return [
         *steps,
-        f"Each of them signs it: ssh-keygen -Y sign -f KEY -n {NAMESPACE} {file}",
-        f"Add each signature: record state=signed request={outcome.pending.id} signature={file}.sig",
+        f"Each of them reads it and signs it: ssh-keygen -Y sign -f KEY -n {NAMESPACE} {shlex.quote(file)}",
+        f'Add each signature: {RECORD} -a "{signed}"',
         "Then run this again, as it was.",
     ]
 

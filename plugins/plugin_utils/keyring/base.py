@@ -73,7 +73,8 @@ class Keyring(abc.ABC):
     ) -> PublicKeys:
         """Return *named* with new keys added; the owner alone does this, by hand.
 
-        A key that an earlier call made, and that no root has named since, is taken before another one is made.
+        A key that an earlier call made, and that no root has named since, is taken before another one is made; but not
+        beside keys that are removed: who has a copy of these has one of what was never named.
 
         :param named: the keys of the newest root.
         :param spent: ids of all signing and digest keys that any root has named: none of them is new.

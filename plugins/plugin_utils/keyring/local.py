@@ -134,8 +134,10 @@ class LocalKeyring(Keyring):
                 half.make()
             known = self._known(repository) or named
             valid_from = instant.whole(now)
+            # who had a copy of what is removed has a copy of what nobody has signed yet
+            fresh = bool(removed)
             sign_keys = tuple(
-                _sign_key(half, use, valid_from, spent)
+                _sign_key(half, use, valid_from, spent, fresh=fresh)
                 for half, use in ((self._seal, "point"), (self._open, "record"))
                 if use in uses
             )
@@ -143,9 +145,9 @@ class LocalKeyring(Keyring):
                 self._make_escrow(repository)
             made = PublicKeys(
                 sign=sign_keys,
-                wrap=_class_year_keys(self._open, wrap),
-                escrow=_class_year_keys(self._escrow, escrow),
-                digest=(_digest_key(self._seal, spent),) if "digest" in uses else (),
+                wrap=_class_year_keys(self._open, wrap, fresh=fresh),
+                escrow=_class_year_keys(self._escrow, escrow, fresh=fresh),
+                digest=(_digest_key(self._seal, spent, fresh=fresh),) if "digest" in uses else (),
             )
             # escrow keys of a request that nobody signed may have gone offline, or be lost: new ones take their names
             left = dataclasses.replace(
@@ -192,12 +194,20 @@ class LocalKeyring(Keyring):
         if not _KEY_ID.fullmatch(key.id):
             raise KeyMissingError("this is not the id of a digest key of a local keyring", item=repr(key.id))
         name = f"digest-{key.id}.key"
-        if self._seal.read(_PUBLISHED) is not None and self._published(self._seal).repository != repository:
-            raise WrongKeyError(
-                "this keyring belongs to another repository",
-                item=str(self._seal.path),
-                remedy=f"Name the keyring of repository {repository}",
-            )
+        if self._seal.read(_PUBLISHED) is not None:
+            known = self._published(self._seal)
+            if known.repository != repository:
+                raise WrongKeyError(
+                    "this keyring belongs to another repository",
+                    item=str(self._seal.path),
+                    remedy=f"Name the keyring of repository {repository}",
+                )
+            if self._seal.read(name) is None and key.id not in {each.id for each in known.keys.digest}:
+                raise KeyMissingError(
+                    "the seal half of the keyring is older than the root, which has another digest key",
+                    item=str(self._seal.path / name),
+                    remedy="Copy seal/ anew from where the key was rotated",
+                )
         text = _present(self._seal, name)
         if not _DIGEST_SECRET.fullmatch(text):
             raise KeyringError("a digest key is damaged", item=name, remedy="Restore it from a copy")
@@ -301,8 +311,10 @@ class LocalKeyring(Keyring):
         return published.load(_present(half, _PUBLISHED), what=str(half.path / _PUBLISHED))
 
 
-def _sign_key(half: PrivateFolder, use: str, now: dt.datetime, spent: Collection[str]) -> SignKey:
-    left = _left(half, use, "pem", spent)
+def _sign_key(
+    half: PrivateFolder, use: str, now: dt.datetime, spent: Collection[str], *, fresh: bool = False
+) -> SignKey:
+    left = None if fresh else _left(half, use, "pem", spent)
     if left:
         public = sign.public_of(_present(half, f"{use}-{left}.pem"))
     else:
@@ -311,8 +323,8 @@ def _sign_key(half: PrivateFolder, use: str, now: dt.datetime, spent: Collection
     return SignKey(sign.key_id(public), use, sign.ALGORITHM, public, now, now + _SIGN_VALIDITY)
 
 
-def _digest_key(half: PrivateFolder, spent: Collection[str]) -> DigestKey:
-    left = _left(half, "digest", "key", spent)
+def _digest_key(half: PrivateFolder, spent: Collection[str], *, fresh: bool = False) -> DigestKey:
+    left = None if fresh else _left(half, "digest", "key", spent)
     if left:
         return DigestKey(left, HKDF_SHA256)
     # an id of its own: nothing about the secret follows from it
@@ -327,8 +339,13 @@ def _left(half: PrivateFolder, use: str, suffix: str, spent: Collection[str]) ->
     return next((match[1] for match in found if match and match[1] not in spent), None)
 
 
-def _class_year_keys(folder: PrivateFolder, gaps: Iterable[ClassYear]) -> tuple[ClassYearKey, ...]:
-    """Make an identity for each class and year, in one write; lines that are in the file stay as they are."""
+def _class_year_keys(
+    folder: PrivateFolder, gaps: Iterable[ClassYear], *, fresh: bool = False
+) -> tuple[ClassYearKey, ...]:
+    """Make an identity for each class and year, in one write; lines that are in the file stay as they are.
+
+    :param fresh: also where the file has one of that name, which another root may have named meanwhile.
+    """
     gaps = list(gaps)
     if not gaps:
         return ()
@@ -340,7 +357,7 @@ def _class_year_keys(folder: PrivateFolder, gaps: Iterable[ClassYear]) -> tuple[
     keys = []
     for retention_class, year, series in gaps:
         name = f"{retention_class}-{year}{series}"
-        if name not in recipients:
+        if fresh or name not in recipients:
             secret, recipients[name] = age.generate()
             lines.append(f"# {name} {recipients[name]}\n{secret}\n")
         keys.append(ClassYearKey(retention_class, year, AGE_X25519, recipients[name], series))

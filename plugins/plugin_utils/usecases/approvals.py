@@ -108,7 +108,12 @@ def find_request(repository: Repository, id: str) -> Pending:  # noqa: A002
         raise PolicyError(
             f"{id!r} is not the id of a request", item="request", remedy="Give 12 to 64 small hex digits of its id."
         )
-    found = [pending for pending in requests(repository) if pending.id.startswith(id)]
+    found = []
+    # the name ends in the id: of others, which whoever may put could make any number of, none is read
+    for name in request_names(repository):
+        if names.parse(name).sha256.startswith(id):
+            with contextlib.suppress(FormatError, ObjectMissingError):
+                found.append(read_request(repository, name))
     if len(found) != 1:
         raise NotFoundError(
             f"{len(found) or 'no'} requests have that id",

@@ -24,16 +24,25 @@ _LATE = "-late"
 _LONGEST_NAME = 32
 
 
+@dataclasses.dataclass(frozen=True)
+class Shipping:
+    """A line for each point that was stored late, and one for each that was not, with the reason."""
+
+    shipped: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
 def ship_leftovers(
     state_dir: Path, repository: Repository, keyring: Keyring, *, run: str, stamping: TimeStamping | None = None
-) -> list[str]:
-    """Store and seal what runs that have ended left behind; returns a line for each of their points.
+) -> Shipping:
+    """Store and seal what runs that have ended left behind.
 
     One that cannot be shipped yet stays for the next run, and holds up neither the others nor this run.
 
     :param run: the id of this run, which is left alone.
     """
-    lines = []
+    shipped: list[str] = []
+    waiting: list[str] = []
     for folder in run_folder.waiting_points(state_dir, keep=run):
         what = f"recovery point {folder.point} of run {folder.run}"
         try:
@@ -43,16 +52,16 @@ def ship_leftovers(
             if late is not None:
                 sealed = seal_point.seal(late, repository, keyring, later_batches=False, stamping=stamping)
                 late.drop_leftovers()
-                lines.append(f"{what} was stored late, as {sealed.id}")
+                shipped.append(f"{what} was stored late, as {sealed.id}")
             folder.drop_leftovers()
         except RunAbandonedError:
             raise
         except EmptyPointError:
             folder.drop_leftovers()
-            lines.append(f"{what} holds nothing any more that may be named, and is let go of")
+            waiting.append(f"{what} holds nothing any more that may be named, and is let go of")
         except HoldfastError as e:
-            lines.append(f"{what} still waits for the store: {e}")
-    return lines
+            waiting.append(f"{what} still waits: {e}")
+    return Shipping(tuple(shipped), tuple(waiting))
 
 
 def _belongs(folder: PointFolder, repository: Repository) -> bool:

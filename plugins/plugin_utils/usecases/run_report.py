@@ -17,6 +17,9 @@ from .run_folder import OpenPoint, PointFolder, Receipt, open_points
 _NEXT_UNSEALED = (
     "seal it: holdfast.config.recovery_point state=sealed, in the same run; until then nothing of it counts"
 )
+_NEXT_WAITS = (
+    "correct what failed and run again: what was captured is kept here, and the next run on this controller stores it"
+)
 _NEXT_NOTHING = "nothing was captured: correct what failed and run again"
 _NEXT_INCOMPLETE = "correct the hosts named and back them up again; what was captured is safe"
 _NEXT_RESTORE = (
@@ -60,6 +63,7 @@ class PointReport:
     carried: int = 0
     carry_waiting: int = 0
     carry_failed: tuple[str, ...] = ()
+    waits: bool = False
 
     @property
     def spoken_carry(self) -> str:
@@ -75,6 +79,8 @@ class PointReport:
         """What to do next, one line."""
         if self.check:
             return "nothing was stored (check mode)"
+        if self.waits:
+            return _NEXT_WAITS
         if not self.sealed:
             captured = any(not line.error and not line.missing for line in self.hosts)
             return _NEXT_UNSEALED if captured else _NEXT_NOTHING
@@ -163,6 +169,7 @@ def _read(folder: PointFolder) -> PointReport:
         carried=sealed["carried"] if sealed else 0,
         carry_waiting=sealed["carry_waiting"] if sealed else 0,
         carry_failed=tuple(sealed["carry_failed"]) if sealed else (),
+        waits=folder.waits_for_store,
     )
 
 

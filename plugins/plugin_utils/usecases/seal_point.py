@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import hashlib
 from collections.abc import Mapping, Sequence
 
 from ..errors import (
@@ -17,6 +18,7 @@ from ..errors import (
     HoldfastError,
     RunError,
     SignatureError,
+    StampMissingError,
     TransientError,
     TrustError,
     WrongKeyError,
@@ -41,6 +43,8 @@ from .run_folder import OpenPoint, PointFolder, Receipt
 from .stamps import TimeStamping
 
 _NAMED = 20
+# a digest to ask a time-stamp authority for, to see whether it answers
+_NOTHING = hashlib.sha256(b"").hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,12 +149,16 @@ def _seal(
                 remedy=f"Correct what failed ({reasons or 'no host was asked'}) and run again.",
             )
         # after that: a lock that no point names would be paid for by each such run again
-        carried = carry.carry(repository, _due(folder, proven), sealed_at, most=way.most_carried)
+        due = _due(folder, proven)
+        if due and way.stamping is not None and way.stamping.required:
+            way.stamping.token(_NOTHING)
+        carried = carry.carry(repository, due, sealed_at, most=way.most_carried)
         summary = _summary(opened, receipts, missing, id=None, sealed=True, failed=failed, carried=carried)
         draft = _draft(repository.root, opened, [*proven, *carried.entries], failed, missing, sealed_at)
         draft = dataclasses.replace(draft, consistency=_consistency(opened, proven, carried))
         return _put_point(folder, way, opened, draft, summary)
-    except (TransientError, FullError):
+    except (TransientError, FullError, StampMissingError):
+        # a later run seals it, with the authority's word where that is required
         _mark_unsent(folder)
         raise
 
@@ -211,12 +219,7 @@ def _put_point(folder: PointFolder, way: _Way, opened: OpenPoint, draft: Body, s
     _require_believable(repository, name, envelope, body.sealed_at)
     lock_until = keep.point_lock(body.sealed_at, root.longest_days)
     point_id = names.parse(name).sha256
-    try:
-        token, problem = way.stamping.token(point_id) if way.stamping else (None, None)
-    except HoldfastError:
-        # a later run seals it, with the authority's word
-        _mark_unsent(folder)
-        raise
+    token, problem = way.stamping.token(point_id) if way.stamping else (None, None)
     objects.put(repository.store, body_name, data, lock_until=lock_until)
     if token is not None:
         stamps.put(repository, body.sealed_at, opened.run, token, lock_until=lock_until)

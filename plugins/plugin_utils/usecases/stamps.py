@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 
-from ..errors import FormatError, KeyringError, ObjectMissingError
+from ..errors import FormatError, KeyringError, ObjectMissingError, StampMissingError
 from ..format import names
 from ..format.names import Kind
 from ..model import instant
@@ -37,7 +37,7 @@ class TimeStamping:
     def token(self, envelope_sha256: str) -> tuple[bytes | None, str | None]:
         """Ask for a token over a statement's envelope; without one, the reason.
 
-        :raises KeyringError: there is none, and one is required.
+        :raises StampMissingError: there is none, and one is required.
         :raises PolicyError: the URL or the certificates cannot be used.
         """
         from ..keyring import timestamp
@@ -46,6 +46,8 @@ class TimeStamping:
         try:
             return timestamp.request(authority, bytes.fromhex(envelope_sha256)), None
         except (KeyringError, FormatError) as e:
+            if self.required and isinstance(e, KeyringError):
+                raise StampMissingError(e.message, item=e.item, remedy=e.remedy) from e
             if self.required:
                 raise
             return None, f"the recovery point has no time stamp: {e}"

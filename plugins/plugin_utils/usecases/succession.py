@@ -69,6 +69,11 @@ class Asking:
         expires = instant.whole(now + self.lasts)
         return Request(self.by, self.reason, self.ticket, expires, secrets.token_hex(16))
 
+    def agrees(self, request: Request) -> bool:
+        """Whether a request says nothing else; what is not given here agrees with anything."""
+        given = ((self.by, request.by), (self.reason, request.reason), (self.ticket, request.ticket))
+        return all(mine in ("", theirs) for mine, theirs in given)
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
@@ -120,7 +125,7 @@ def present(
     if plan.empty:
         return Outcome("unchanged", repository.root, before, before)
     plan.require_possible()
-    pending = plan.find(keyring)
+    pending = plan.find(keyring, asking)
     if pending is None:
         if check:
             return Outcome("asked", repository.root, before, plan.described())
@@ -284,8 +289,10 @@ class _Plan:
             f"without these the root would have no {use} key", item="remove", remedy=f"Rotate {use} in the same link."
         )
 
-    def find(self, keyring: Keyring) -> Pending | None:
+    def find(self, keyring: Keyring, asking: Asking) -> Pending | None:
         """The open request that asks for just this; of several the one that most people have signed, then the oldest.
+
+        Where *asking* says who and why, a request in other words is another one: people sign the words too.
 
         Who may put requests may put any: one that says more than is wanted is not shown to people as the owner's.
         """
@@ -294,6 +301,7 @@ class _Plan:
             for pending in approvals.requests(self._repository)
             if isinstance(pending.document, Root)
             and approvals.is_open(self._repository, pending)
+            and asking.agrees(pending.request)
             and self._answers(pending.document)
             and self._made_here(pending.document.keys, keyring)
         ]
@@ -447,7 +455,7 @@ def _ids(class_years: Sequence[ClassYear]) -> list[str]:
 
 
 def _require_reachable(people: Sequence[Person], quorum: Sequence[Quorum], now: dt.datetime) -> None:
-    """Raise PolicyError for a root whose people could never sign the next one."""
+    """Raise PolicyError for a root whose people could never sign the next one, or what else it has rules for."""
     rule = next((rule for rule in quorum if rule.operation == ROOT_OPERATION), None)
     if rule is not None and not quorums.satisfiable(rule, people, now):
         raise PolicyError(
@@ -455,3 +463,10 @@ def _require_reachable(people: Sequence[Person], quorum: Sequence[Quorum], now: 
             item=f"holdfast_quorum.{ROOT_OPERATION}",
             remedy="Ask for fewer of them, for roles that they hold, or for keys that they have.",
         )
+    for other in quorum:
+        if other is not rule and not quorums.satisfiable(other, people, now):
+            raise PolicyError(
+                f"the people of this root would never be enough to sign {other.operation}",
+                item=f"holdfast_quorum.{other.operation}",
+                remedy="Ask for fewer of them, for roles that they hold, or for keys that they have; or drop the rule.",
+            )

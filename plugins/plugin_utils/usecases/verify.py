@@ -254,7 +254,13 @@ class _Verification:
         said = point.statement.sealed_at
         stamped = stamps.read(self._repository, point.id, said, point.statement.run, self._stamping.certificates)
         for refused in stamped.refused:
-            self._find(Severity.WARNING, refused.split(":")[0], "is no time stamp of this point", "Nothing reads it.")
+            name, _colon, reason = refused.partition(": ")
+            self._find(
+                Severity.WARNING,
+                name,
+                f"is no time stamp of this point: {reason}",
+                "Nothing counts by it. Compare the certificates; if they are right, find out who can put.",
+            )
         self._timestamped += stamped.at is not None
         if stamped.at is None and self._stamping.required:
             self._find(

@@ -177,7 +177,7 @@ class TestRoot:
         [("made", True), ("unchanged", False), ("asked", True), ("waiting", False), ("followed", True)],
     )
     def test_what_it_says(self, state: str, changed: bool) -> None:
-        found = self.told(Outcome(state, ROOT))
+        found = self.told(Outcome(state, ROOT, ("repository prod",), ("repository prod", "new")))
         assert {name: value for name, value in found.items() if name != "next_steps"} == {
             "changed": changed,
             "repository": "prod",
@@ -186,6 +186,7 @@ class TestRoot:
             "link": 2,
             "repository_id": DIGEST,
             "inventory_line": LINE,
+            "says": ["repository prod", "new"] if state == "followed" else ["repository prod"],
         }
 
     def test_check_mode_has_made_none(self) -> None:

@@ -260,7 +260,11 @@ class TestVerified:
         report = verified(lab, TimeStamping("", other_ca.root.pem))
         assert report.timestamped == 0
         (finding,) = problems(report, Severity.WARNING)
-        assert (finding.item, finding.problem) == (name, "is no time stamp of this point")
+        assert finding.item == name
+        assert finding.problem == (
+            "is no time stamp of this point: the time-stamp token is not signed by an authority that the certificates "
+            "vouch for"
+        )
         assert report.sound
 
     def test_another_points_stamp_is_none(self, lab: Lab, clock: Clock, stamping: TimeStamping) -> None:
@@ -273,7 +277,7 @@ class TestVerified:
         assert first.id != second.id
         assert report.timestamped == 1
         assert {(f.item, f.problem) for f in problems(report, Severity.WARNING)} == {
-            (name, "is no time stamp of this point"),
+            (name, "is no time stamp of this point: the time-stamp token is over another digest"),
             (point_of(lab, second).name, "has no time stamp that is believed"),
         }
 

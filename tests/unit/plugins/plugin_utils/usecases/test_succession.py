@@ -281,6 +281,33 @@ def test_keys_of_a_request_that_nobody_signed_are_taken_up_again(lab: Lab, clock
     assert presented(lab, **wanted).state == "waiting"
 
 
+@pytest.mark.parametrize("removed", ["point", "record", "digest"])
+def test_keys_that_nobody_signed_are_stolen_with_those_that_are_removed(lab: Lab, removed: str) -> None:
+    unsigned = draft_of(presented(lab, rotate=succession.ROTATED))
+    old = ids(lab.repository.root, removed)
+    stolen = draft_of(presented(lab, rotate=succession.ROTATED, remove=old))
+    known = {key.id for key in unsigned.keys.sign} | {key.id for key in unsigned.keys.digest}
+    named = {key.id for key in lab.repository.root.keys.sign} | {key.id for key in lab.repository.root.keys.digest}
+    assert not ({key.id for key in stolen.keys.sign} | {key.id for key in stolen.keys.digest}) & (known - named)
+    for use in ("wrap", "escrow"):
+        publics = {key.public for key in getattr(unsigned.keys, use)} - {
+            key.public for key in getattr(lab.repository.root.keys, use)
+        }
+        assert publics
+        assert not publics & {key.public for key in getattr(stolen.keys, use)}
+
+
+def test_another_reason_is_another_request(lab: Lab) -> None:
+    first = presented(lab, rotate=("point",)).pending
+    other = dataclasses.replace(ASKING, reason="it was stolen")
+    outcome = presented(lab, rotate=("point",), asking=other)
+    assert outcome.state == "asked"
+    assert outcome.pending is not None
+    assert outcome.pending != first
+    assert outcome.pending.request.reason == "it was stolen"
+    assert presented(lab, rotate=("point",)).pending == first
+
+
 def test_a_removed_key_is_never_taken_up_again(lab: Lab, clock: Clock) -> None:
     seen: dict[str, set[str]] = {}
     for _number in range(3):
