@@ -90,7 +90,7 @@ def seal(
     :param most_carried: how many silent streams get a later lock at most.
     :param stamping: who stamps the point's time, where somebody does.
     :raises RunError: nothing is open.
-    :raises EmptyPointError: no host gave a single stream.
+    :raises EmptyPointError: no host gave a single stream, and none had to be carried.
     """
     with folder.locked():
         opened = folder.read_open_as(check=check)
@@ -141,18 +141,19 @@ def _seal(
         sealed_at = max([opened.now(), *(entry.captured_at for entry in given)])
         proven, short = _proven(repository, given, sealed_at)
         failed.update(short)
-        if not proven:
+        due = _due(folder, proven)
+        if due and way.stamping is not None and way.stamping.required:
+            # before anything is put: a lock that no point names would be paid for by each such run again
+            way.stamping.token(_NOTHING)
+        carried = carry.carry(repository, due, sealed_at, most=way.most_carried)
+        # where no host answers, for however long, a point of what was carried keeps their last copies
+        if not proven and not carried.entries:
             reasons = "; ".join(f"{host}: {reason}" for host, reason in failed.items())
             raise EmptyPointError(
                 f"recovery point {opened.point} would hold nothing: no host gave its streams",
                 item=opened.point,
                 remedy=f"Correct what failed ({reasons or 'no host was asked'}) and run again.",
             )
-        # after that: a lock that no point names would be paid for by each such run again
-        due = _due(folder, proven)
-        if due and way.stamping is not None and way.stamping.required:
-            way.stamping.token(_NOTHING)
-        carried = carry.carry(repository, due, sealed_at, most=way.most_carried)
         summary = _summary(opened, receipts, missing, id=None, sealed=True, failed=failed, carried=carried)
         draft = _draft(repository.root, opened, [*proven, *carried.entries], failed, missing, sealed_at)
         draft = dataclasses.replace(draft, consistency=_consistency(opened, proven, carried))

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import typing as t
@@ -16,12 +17,12 @@ import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     CaptureError,
     DeniedError,
+    EmptyPointError,
     FullError,
     HoldfastError,
     NotLockedError,
     ObjectMissingError,
     RunAbandonedError,
-    RunError,
     StoreError,
     ThrottledError,
     UnavailableError,
@@ -378,14 +379,37 @@ class TestInterrupted:
             carry.carry(guarded.repository, list(lab.live().streams.values()), clock.moment)
         assert asked == 1
 
-    def test_a_run_to_which_nobody_answers_puts_nothing(self, lab: Lab) -> None:
-        """It seals no point: a lock that no point names would be paid for by each such run again."""
+    def test_a_run_to_which_nobody_answers_keeps_what_is_due_and_puts_nothing_else(
+        self, lab: Lab, clock: Clock
+    ) -> None:
+        """A repository whose only host is dead must not lose it while somebody runs."""
         folder = lab.folder()
-        lab.open(folder, "h")
+        lab.open(folder, "gone")
+        sealed = lab.seal(folder)
+        assert (sealed.complete, sealed.missing, sealed.stored, sealed.unchanged) == (False, ("gone",), 0, 0)
+        assert sealed.carried > 0
+        assert problems(lab.verify()) == []
         before = list(lab.store.list())
-        with pytest.raises(RunError, match="would hold nothing"):
-            lab.seal(folder)
+        clock.advance(hours=1)
+        again = lab.folder()
+        lab.open(again, "gone")
+        with pytest.raises(EmptyPointError, match="would hold nothing"):
+            lab.seal(again)
         assert list(lab.store.list()) == before
+
+    def test_the_only_host_is_dead_for_years(self, tmp_path: Path, keys: Path, clock: Clock) -> None:
+        lab = Lab.make(tmp_path / "only", MemoryStore(now=clock), keys, clock)
+        lab.run({"h": MemorySource(FILES)})
+        for _run in range(60):
+            clock.advance(days=15)
+            folder = lab.folder()
+            lab.open(folder, "h")
+            with contextlib.suppress(EmptyPointError):
+                lab.seal(folder)
+            assert all(entry.lock_until > clock.moment for entry in lab.live().streams.values())
+        assert lab.contents() == FILES
+        for entry in lab.live().streams.values():
+            assert (entry.captured_at, entry.verified_at) == (START, START)
 
 
 class TestGate:
