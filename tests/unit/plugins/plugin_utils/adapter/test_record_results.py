@@ -103,9 +103,13 @@ def test_a_closed_request_has_no_next_step(repository: Repository) -> None:
     assert (found["open"], found["next_steps"]) == (False, [])
 
 
-def test_a_root_link_is_told_in_lines(repository: Repository) -> None:
+def asked_for_a_link(repository: Repository) -> approvals.Pending:
     draft = dataclasses.replace(repository.root, link=2, previous=repository.root.id, request=WORDS)
-    pending = approvals.put_request(repository, draft)
+    return approvals.put_request(repository, draft)
+
+
+def test_a_root_link_is_told_in_lines(repository: Repository) -> None:
+    pending = asked_for_a_link(repository)
     found = record_results.request(repository, pending)
     assert (found["operation"], found["subject"]) == ("root", {"link": 2})
     assert [line for line in found["says"] if line.startswith("person alice (security), SHA256:")]
@@ -127,6 +131,8 @@ def test_a_diff_holds_no_command_to_the_terminal_and_no_line_of_its_own(reposito
 
 
 def test_a_listing_is_bounded_by_what_was_read(repository: Repository) -> None:
+    asked(repository, "bounded")
+    asked_for_a_link(repository)
     told = record_results.listing(records.listing(repository, most=0))
     assert (told["changed"], told["requests"], told["records"], told["not_believed"]) == (False, [], [], [])
     assert told["not_read"] > 0
