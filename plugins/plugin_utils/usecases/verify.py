@@ -289,8 +289,13 @@ class _Verification:
         """
         # from the records alone: what a full body says of them its signer may have made up
         retired, _refused = records.retirements(self._repository, (), now=self._now)
+        last: dict[str, StreamEntry] = {}
+        for entry in (entry for held in newest.values() for entry in held.values()):
+            known = last.get(entry.manifest.name)
+            if known is None or entry.verified_at > known.verified_at:
+                last[entry.manifest.name] = entry
         proven: dict[str, list[StreamEntry]] = {}
-        for entry in points.newest(entry for held in newest.values() for entry in held.values()).values():
+        for entry in last.values():
             proven.setdefault(entry.host, []).append(entry)
         for point_id, (point, covered) in covers.items():
             name, held = point.name, newest[point_id]
