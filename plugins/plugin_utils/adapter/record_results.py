@@ -176,7 +176,7 @@ def _still_live(pending: Pending, live: Mapping[tuple[str, str], StreamEntry]) -
 def _next_steps(found: Mapping[str, t.Any], to_sign: str | None) -> list[str]:
     if found["record"] or not found["open"]:
         return []
-    id, file = found["request"], to_sign or "FILE"  # noqa: A001
+    id = found["request"]  # noqa: A001
     complete = (
         "Then run holdfast.config.repository state=present again, as it was."
         if found["operation"] == "root"
@@ -184,12 +184,20 @@ def _next_steps(found: Mapping[str, t.Any], to_sign: str | None) -> list[str]:
     )
     if found["reached"]:
         return [complete]
+    return [*signing_steps(id, to_sign), complete]
+
+
+def signing_steps(id: str, to_sign: str | None) -> list[str]:  # noqa: A002
+    """How people sign a request, in commands to paste.
+
+    :param to_sign: the file that holds the bytes to sign; None where it is still to be written.
+    """
+    file = to_sign or "FILE"
     written = f'Write what is to be signed: {_ANSIBLE}.record -a "state=checked request={id} to_sign={file}"'
     return [
         *([] if to_sign else [written]),
         f"Each of them reads it and signs it: ssh-keygen -Y sign -f KEY -n {people.NAMESPACE} {shlex.quote(file)}",
         f'Add each signature: {_ANSIBLE}.record -a "state=signed request={id} signature={shlex.quote(file + ".sig")}"',
-        complete,
     ]
 
 

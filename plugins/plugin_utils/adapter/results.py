@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import shlex
 import typing as t
 from collections.abc import Sequence
 
-from ..keyring.people import NAMESPACE
 from ..model import instant
 from ..model.root import ROOT_OPERATION, Root
 from ..model.verification import Report
@@ -20,8 +18,8 @@ from ..usecases.run_folder import Receipt
 from ..usecases.seal_point import Sealed
 from ..usecases.succession import Outcome
 from .options import Location
+from .record_results import signing_steps
 
-RECORD = "ansible localhost -i INVENTORY -m holdfast.config.record"
 _NAMED = 20
 _UNCHANGEABLE = (
     "Its root names no people who may sign another one: no key can ever be rotated or removed, and no host retired. "
@@ -125,19 +123,7 @@ def _next_steps(location: Location, outcome: Outcome, to_sign: str | None) -> li
         ]
     if outcome.pending is None:
         return []
-    file = to_sign or "FILE"
-    signed = f"state=signed request={outcome.pending.id} signature={shlex.quote(file + '.sig')}"
-    steps = (
-        []
-        if to_sign
-        else [f'Write what is to be signed: {RECORD} -a "state=checked request={outcome.pending.id} to_sign=FILE"']
-    )
-    return [
-        *steps,
-        f"Each of them reads it and signs it: ssh-keygen -Y sign -f KEY -n {NAMESPACE} {shlex.quote(file)}",
-        f'Add each signature: {RECORD} -a "{signed}"',
-        "Then run this again, as it was.",
-    ]
+    return [*signing_steps(outcome.pending.id, to_sign), "Then run this again, as it was."]
 
 
 def receipt(given: Receipt, *, diff: bool) -> dict[str, t.Any]:
