@@ -88,11 +88,13 @@ def ended(
         for key, entry in streams.items()
         if any(retirement.ends(entry) for retirement in by_host.get(entry.host, ()))
     }
-    kept = {key: entry for key, entry in streams.items() if key not in reasons}
+    # also by what is retired by now: an older copy does not come back to life
     beside: dict[str, list[StreamEntry]] = {}
-    for entry in kept.values():
+    for entry in streams.values():
         beside.setdefault(entry.host, []).append(entry)
-    for key, entry in kept.items():
+    for key, entry in streams.items():
+        if key in reasons:
+            continue
         if superseded(entry, beside[entry.host]):
             reasons[key] = "superseded"
         elif outlives(entry, classes, now) and expiry(entry.lock_until, classes[entry.retention_class].days) < now:
