@@ -10,10 +10,12 @@ call :func:`answer`. Standard library only, Python 3.8+, no other file of the co
 **Request**: ``op`` (``fingerprint``, ``entries``, ``content``), ``root`` (the prefix under which the logical paths
 are looked up, default ``/``), ``components`` (list of ``name``, ``paths``, ``excludes`` as ``{pattern, reason}``,
 ``unreadable`` and ``absent``, each ``error``, the default, or ``leave_out``; absent is a component of which no path
-exists), ``limits`` (``bytes`` and ``entries`` of each component).
+exists; ``volatile``, a list of patterns like those of ``excludes``), ``limits`` (``bytes`` and ``entries`` of each
+component).
 
-**Answer**: ``{"host": {python, euid, time}, "components": {name: {fingerprint, entries, bytes, left_out,
-left_out_bytes, changed_while_read, listing}}}``; ``listing`` for ``entries`` and ``content`` only. For ``content`` the
+**Answer**: ``{"host": {python, euid, time}, "components": {name: {fingerprint, normalised, entries, bytes, left_out,
+left_out_bytes, changed_while_read, listing}}}``; ``normalised`` is the fingerprint of what is not volatile, where the
+component has such patterns; ``listing`` for ``entries`` and ``content`` only. For ``content`` the
 contents of the ``file`` entries follow, in listing order, components in request order. Or ``{"error": {type, message,
 items, count}}`` with at most 200 items of ``count``; types: ``request``, ``root``, ``absent``, ``unreadable``,
 ``too_large`` (items are the biggest paths, with sizes), ``os``, ``internal``. No message holds content.
@@ -139,6 +141,15 @@ def fingerprint(entries: t.Iterable[t.Mapping[str, t.Any]], absent: t.Iterable[s
     return digest.hexdigest()
 
 
+def normalised(entries: t.Iterable[t.Mapping[str, t.Any]], absent: t.Iterable[str], volatile: t.Iterable[str]) -> str:
+    """Return the :func:`fingerprint` of a component without what its *volatile* patterns match, or is below a match."""
+    patterns = Excludes({"pattern": pattern, "reason": "volatile"} for pattern in volatile)
+    return fingerprint(
+        [entry for entry in entries if not patterns.cover(entry["path"])],
+        [path for path in absent if not patterns.cover(path)],
+    )
+
+
 class Excludes:
     """The exclude patterns of one component; raises ValueError for a pattern that is none."""
 
@@ -163,6 +174,11 @@ class Excludes:
                 if pattern.fullmatch(text):
                     return reason
         return None
+
+    def cover(self, path: str) -> bool:
+        """Whether *path* or one of its parents is left out."""
+        ends = [at for at, char in enumerate(path) if char == "/" and at]
+        return any(self.reason(path[:end]) is not None for end in (*ends, len(path)))
 
 
 def _regex(pattern: str) -> str:
@@ -522,11 +538,13 @@ def _checked(request: t.Mapping[str, t.Any]) -> tuple[str, str, list[dict[str, t
                 "excludes": list(given.get("excludes", ())),
                 "unreadable": given.get("unreadable", "error"),
                 "absent": given.get("absent", "error"),
+                "volatile": [str(pattern) for pattern in given.get("volatile", ())],
             }
             for given in request["components"]
         ]
         for component in components:
             Excludes(component["excludes"])
+            Excludes({"pattern": pattern, "reason": "volatile"} for pattern in component["volatile"])
             for path in component["paths"]:
                 odd = {"", ".", ".."} & set(path[1:].split("/")) if path != "/" else set()
                 if not path.startswith("/") or b"\0" in _bytes(path) or odd:
@@ -547,7 +565,7 @@ def _answer(
     except OSError as e:
         if e.errno == errno.ENOENT and components and all(c["absent"] == "leave_out" for c in components):
             # as of an empty folder
-            return {"host": _host(now), "components": {c["name"]: _nothing(c["paths"], op) for c in components}}, b""
+            return {"host": _host(now), "components": {c["name"]: _nothing(c, op) for c in components}}, b""
         raise _RefusedError("root", f"{root} cannot be opened ({errno.errorcode.get(e.errno or 0)})", [root]) from e
     try:
         walks = [_Walk(root_fd, component, limits, op == "content") for component in components]
@@ -558,7 +576,7 @@ def _answer(
     _refuse_gaps(components, walks)
     answers = {}
     contents: list[bytes] = []
-    for walk in walks:
+    for component, walk in zip(components, walks):
         entries, chunks = walk.finish()
         contents += chunks
         answers[walk.name] = {
@@ -569,6 +587,8 @@ def _answer(
             "left_out_bytes": walk.left_out_bytes,
             "changed_while_read": sorted(walk.changed, key=_bytes),
         }
+        if component["volatile"]:
+            answers[walk.name]["normalised"] = normalised(entries, walk.absent, component["volatile"])
         if op != "fingerprint":
             answers[walk.name]["listing"] = entries
     return {"host": _host(now), "components": answers}, b"".join(contents)
@@ -578,10 +598,10 @@ def _host(now: int) -> dict[str, t.Any]:
     return {"python": ".".join(map(str, sys.version_info[:3])), "euid": os.geteuid(), "time": now}
 
 
-def _nothing(paths: list[str], op: str) -> dict[str, t.Any]:
+def _nothing(component: t.Mapping[str, t.Any], op: str) -> dict[str, t.Any]:
     """The answer for a component below a root that is not there."""
-    absent = sorted({path for path in paths if not _GLOB.search(path)}, key=_bytes)
-    answer = {
+    absent = sorted({path for path in component["paths"] if not _GLOB.search(path)}, key=_bytes)
+    answer: dict[str, t.Any] = {
         "fingerprint": fingerprint([], absent),
         "entries": 0,
         "bytes": 0,
@@ -589,6 +609,8 @@ def _nothing(paths: list[str], op: str) -> dict[str, t.Any]:
         "left_out_bytes": 0,
         "changed_while_read": [],
     }
+    if component["volatile"]:
+        answer["normalised"] = normalised([], absent, component["volatile"])
     return answer if op == "fingerprint" else {**answer, "listing": []}
 
 

@@ -30,6 +30,8 @@ _HEADER_DIGITS = 8
 _HIGHEST_ID = 2**32 - 1
 _HIGHEST_SIZE = 2**53 - 1
 _NAMED = 20
+# how the host's half leaves out what is volatile; digests of another one are not compared
+_NORMALISER = "files-1"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -61,6 +63,7 @@ def tree_request(
                 "excludes": [{"pattern": e.pattern, "reason": e.reason} for e in component.excludes],
                 "unreadable": component.unreadable,
                 "absent": absent,
+                **({"volatile": list(component.volatile)} if component.volatile else {}),
             }
             for component in components
         ],
@@ -167,9 +170,18 @@ def read_content(
     return found
 
 
-def fingerprint(entries: Sequence[Entry], absent: Sequence[str]) -> str:
+def fingerprint(component: Component, entries: Sequence[Entry], absent: Sequence[str]) -> PlainFingerprint:
     """Recompute a component's plain fingerprint from its entries, as the host's half does."""
-    return _tree.fingerprint([write_entry(entry) for entry in entries], absent)
+    spelled = [write_entry(entry) for entry in entries]
+    answer: dict[str, t.Any] = {
+        "fingerprint": _tree.fingerprint(spelled, absent),
+        "bytes": sum(entry.size for entry in entries),
+        "entries": len(entries),
+        "left_out": [],
+    }
+    if component.volatile:
+        answer["normalised"] = _tree.normalised(spelled, absent, component.volatile)
+    return _fingerprint(component, answer)
 
 
 def write_entry(entry: Entry) -> dict[str, t.Any]:
@@ -238,12 +250,25 @@ class _Judged:
 
 
 def _fingerprint(component: Component, answer: Mapping[str, t.Any]) -> PlainFingerprint:
-    raw = str(answer["fingerprint"])
-    if not _DIGEST.fullmatch(raw):
-        raise ValueError("not a digest")
+    raw = _digest(answer["fingerprint"])
+    stable = _digest(answer["normalised"]) if component.volatile else None
     size, entries = (_within(answer[field], _HIGHEST_SIZE) for field in ("bytes", "entries"))
     left_out = tuple(LeftOut(_name(path), str(reason)) for path, reason in answer["left_out"])
-    return PlainFingerprint(component, raw, size=size, entries=entries, left_out=left_out)
+    return PlainFingerprint(
+        component,
+        raw,
+        size=size,
+        entries=entries,
+        left_out=left_out,
+        normalised=stable,
+        normaliser=None if stable is None else _NORMALISER,
+    )
+
+
+def _digest(value: t.Any) -> str:
+    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+        raise ValueError("not a digest")
+    return value
 
 
 def _listing(component: Component, answer: Mapping[str, t.Any]) -> tuple[Entry, ...]:

@@ -160,6 +160,9 @@ def _write_component(component: Component) -> dict[str, t.Any]:
         "paths": list(component.paths),
         "excludes": [{"pattern": exclude.pattern, "reason": exclude.reason} for exclude in component.excludes],
         "unreadable": component.unreadable,
+        # left out where there is none: manifests and definitions of older writers have neither
+        **({"volatile": list(component.volatile)} if component.volatile else {}),
+        **({"source": dict(component.source)} if component.source else {}),
     }
 
 
@@ -173,6 +176,8 @@ def _read_captured(fields: Fields) -> CapturedComponent:
         excludes=fields.each("excludes", lambda f: Exclude(f.text("pattern"), f.text("reason"))),
         unreadable=fields.text("unreadable"),
         kind=fields.text("kind"),
+        volatile=fields.texts("volatile") if fields.has("volatile") else (),
+        source=fields.mapping("source") if fields.has("source") else {},
     )
     return CapturedComponent(
         component=component,

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import typing as t
+from collections.abc import Mapping
+
+FILES = "files"
+# what each kind of source gives: docs/guide_components.md
+KINDS = (FILES, "command", "environment", "api", "content")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +25,28 @@ class Exclude:
 
 
 @dataclasses.dataclass(frozen=True)
+class Handling:
+    """What comparing and restoring do with a component. It is no part of what a snapshot holds.
+
+    ``secrets`` are regular expressions for redaction: of a matching line the group ``secret`` is masked, or all of it.
+    ``preserve`` are path patterns, as in excludes, whose live content a restore leaves alone. ``validate`` is the
+    command that judges the configuration, ``reload`` the systemd units that take it up.
+    """
+
+    secrets: tuple[str, ...] = ()
+    preserve: tuple[str, ...] = ()
+    validate: tuple[str, ...] = ()
+    reload: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Component:
     """What to capture under one name, and whose it is.
 
     ``unreadable`` is ``error`` (a path that cannot be read fails the host) or ``leave_out`` (it is recorded as left
-    out).
+    out). ``kind`` is one of KINDS; where it is not ``files``, ``source`` says in plain values what to ask, without
+    secrets, and ``paths`` is the folder ``/holdfast/<name>`` that its texts stand in. What matches ``volatile`` is
+    captured and is no drift: path patterns for files, else regular expressions for lines.
     """
 
     name: str
@@ -33,7 +56,10 @@ class Component:
     data_class: str
     excludes: tuple[Exclude, ...] = ()
     unreadable: str = "error"
-    kind: str = "files"
+    kind: str = FILES
+    volatile: tuple[str, ...] = ()
+    source: Mapping[str, t.Any] = dataclasses.field(default_factory=dict, hash=False)
+    handling: Handling = dataclasses.field(default=Handling(), compare=False)
 
     def declares(self, path: str) -> bool:
         """Whether *path* is one of the component's paths, one that a glob of it matches, or below such a one."""

@@ -17,7 +17,8 @@ from .entry import Entry, LeftOut
 class PlainFingerprint:
     """A component's state in one digest, before it is keyed.
 
-    ``raw`` is SHA-256, hex; ``normalised`` and ``normaliser`` are for devices.
+    ``raw`` is SHA-256, hex. ``normalised`` is that of what is not volatile, as ``normaliser`` tells it from the rest;
+    None where nothing is.
     """
 
     component: Component

@@ -19,7 +19,7 @@ from .entry import Entry, LeftOut
 class Fingerprint:
     """What a component looked like, keyed, so that only who holds the digest key can compare or guess.
 
-    ``normalised`` and ``normaliser`` are None for host files.
+    ``normalised`` stands for what is not volatile, as ``normaliser`` tells it from the rest; None where nothing is.
     """
 
     component: str
@@ -28,6 +28,11 @@ class Fingerprint:
     raw: str
     normalised: str | None = None
     normaliser: str | None = None
+
+    def agrees(self, other: Fingerprint) -> bool:
+        """Whether two fingerprints of one component, under one key, show no drift."""
+        stable = self.normalised is not None and self.normaliser == other.normaliser
+        return self.raw == other.raw or (stable and self.normalised == other.normalised)
 
 
 @dataclasses.dataclass(frozen=True)

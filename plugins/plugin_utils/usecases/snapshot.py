@@ -218,7 +218,7 @@ def _compare(stream: Stream, sheet: HostSheet, prints: Mapping[str, PlainFingerp
         stored = known.get(name)
         if stored is not None and stored.definition == definition and stored.digest_key in sheet.digest_keys:
             now = key_fingerprint(prints[name], stored.digest_key, sheet.digest_keys)
-            if (now.raw, now.normalised) != (stored.raw, stored.normalised):
+            if not now.agrees(stored):
                 drifted.append(name)
     if drifted:
         return "drift", tuple(drifted)

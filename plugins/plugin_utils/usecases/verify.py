@@ -32,7 +32,7 @@ from ..model.record import PEOPLE_KINDS, Request
 from ..model.snapshot import Manifest
 from ..model.verification import Finding, Level, PointSummary, Report, Severity
 from ..store.base import Listed
-from . import approvals, objects, open_snapshot, points, records, stamps
+from . import approvals, objects, open_snapshot, points, records, snapshot, stamps
 from .repository import Repository, verify_signature
 from .stamps import TimeStamping
 
@@ -445,8 +445,11 @@ class _Verification:
             return
         for part, told in zip(packed.components, manifest.components, strict=True):
             absent = [left.path for left in told.left_out if left.reason == "absent"]
-            plain = wire.fingerprint(part.entries, absent)
-            if keys.keyed(key, plain.encode("ascii")) != told.fingerprint.raw:
+            plain = wire.fingerprint(told.component, part.entries, absent)
+            found = snapshot.key_fingerprint(plain, manifest.digest_key, {manifest.digest_key: key})
+            # another normaliser's digest cannot be made again here
+            lies = found.normaliser == told.fingerprint.normaliser and found.normalised != told.fingerprint.normalised
+            if found.raw != told.fingerprint.raw or lies:
                 self._lies(manifest, f"component {part.name}")
             for entry, keyed in zip(part.entries, told.entries, strict=True):
                 content = entries_format.digest_input(entry)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 
 import pytest
@@ -54,6 +55,19 @@ class SourceConformance:
         assert prints["app"].raw != prints["base"].raw
         # asked with others or alone: it is the same
         assert site.source.fingerprints([BASE])["base"] == prints["base"]
+
+    def test_what_is_volatile_is_captured_and_no_drift(self, site: Site) -> None:
+        steady = dataclasses.replace(APP, volatile=("/etc/app/empty",))
+        before = site.source.fingerprints([steady])["app"]
+        assert before.normalised is not None
+        assert before.raw == site.source.fingerprints([APP])["app"].raw
+        site.write("/etc/app/empty", b"written by a daemon")
+        after = site.source.content([steady])["app"]
+        assert after.contents["/etc/app/empty"] == b"written by a daemon"
+        assert after.fingerprint.raw != before.raw
+        assert after.fingerprint.normalised == before.normalised
+        site.write("/etc/app/main.conf", b"listen = 9090\n")
+        assert site.source.fingerprints([steady])["app"].normalised != before.normalised
 
     def test_twice_without_a_change_is_equal(self, site: Site) -> None:
         assert site.source.fingerprints([APP, BASE]) == site.source.fingerprints([APP, BASE])

@@ -127,9 +127,7 @@ class MemorySource(Source):
         if not held:
             raise CaptureError(f"no path of {asked.name} exists", item=asked.paths[0], remedy="Look at its paths.")
         entries = tuple(self._entry(path, data) for path, data in held.items())
-        plain = PlainFingerprint(
-            asked, fingerprint(entries, ()), size=sum(map(len, held.values())), entries=len(entries)
-        )
+        plain = fingerprint(asked, entries, ())
         return ComponentContent(plain, entries, held)
 
     def _entry(self, path: str, data: bytes) -> Entry:

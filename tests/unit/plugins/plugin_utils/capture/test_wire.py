@@ -152,7 +152,7 @@ def test_an_honest_answer_is_read(honest: tuple[dict[str, t.Any], bytes]) -> Non
     assert wire.read_privilege(header) == (os.geteuid() == 0)
     for part in found.values():
         absent = [left.path for left in part.left_out if left.reason == "absent"]
-        assert wire.fingerprint(part.entries, absent) == part.fingerprint.raw
+        assert wire.fingerprint(part.component, part.entries, absent).raw == part.fingerprint.raw
         assert [wire.read_entry(wire.write_entry(entry)) for entry in part.entries] == list(part.entries)
     seal_and_open(list(found.values()))
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import FormatError, IntegrityError
 from ansible_collections.holdfast.config.plugins.plugin_utils.format import canonical, manifest, names
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import Component, Exclude
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import KINDS, Component, Exclude
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.content import ComponentContent, PlainFingerprint
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.entry import Entry, EntryKind, LeftOut
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import (
@@ -103,6 +103,11 @@ components = st.builds(
     data_class=words,
     excludes=st.lists(st.builds(Exclude, words, words), max_size=2).map(tuple),
     unreadable=st.sampled_from(["error", "leave_out"]),
+    kind=st.sampled_from(KINDS),
+    volatile=st.lists(words, max_size=2).map(tuple),
+    source=st.dictionaries(
+        st.sampled_from(["commands", "unit", "url"]), words | st.lists(words, max_size=2), max_size=2
+    ),
 )
 
 

@@ -133,8 +133,11 @@ def test_the_definition_is_of_everything_that_is_declared() -> None:
         "excludes": (),
         "unreadable": "leave_out",
         "kind": "x",
+        "volatile": ("x",),
+        "source": {"x": "y"},
     }
-    assert set(changes) == {field.name for field in dataclasses.fields(SSH)}
+    # how it is handled is judged when it is compared or restored
+    assert set(changes) | {"handling"} == {field.name for field in dataclasses.fields(SSH)}
     found = {manifest.definition(dataclasses.replace(SSH, **{name: value})) for name, value in changes.items()}
     assert len(found | {manifest.definition(SSH)}) == len(changes) + 1
 

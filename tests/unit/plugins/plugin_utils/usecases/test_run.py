@@ -116,6 +116,18 @@ class TestReasons:
         assert reasons(lab, source, policy=lambda: edited) == {"tier1": ("policy", ()), "tier2": ("unchanged", ())}
         assert reasons(lab, source, policy=lambda: edited) == UNCHANGED
 
+    def test_what_is_volatile_is_no_drift_and_stored_with_the_next(self, lab: Lab, source: MemorySource) -> None:
+        first = declared()
+        steady = dataclasses.replace(first.components[0], volatile=("/etc/app/state",))
+        edited = dataclasses.replace(first, components=(steady, *first.components[1:]))
+        source.files["/etc/app/state"] = b"1"
+        assert reasons(lab, source, policy=lambda: edited)["tier1"] == ("policy", ())
+        source.files["/etc/app/state"] = b"2"
+        assert reasons(lab, source, policy=lambda: edited) == UNCHANGED
+        source.files["/etc/app/main.conf"] = b"listen = 9090\n"
+        assert reasons(lab, source, policy=lambda: edited)["tier1"] == ("drift", ("app",))
+        assert lab.contents()["/etc/app/state"] == b"2"
+
     def test_another_tier_is_a_first_snapshot_there(self, lab: Lab, source: MemorySource) -> None:
         moved = declared({**COMPONENTS[0], "tier": "tier0"}, COMPONENTS[1])
         assert reasons(lab, source, policy=lambda: moved) == {"tier0": ("first", ("app",)), "tier2": ("unchanged", ())}
