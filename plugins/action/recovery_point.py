@@ -64,7 +64,7 @@ class ActionModule(HoldfastAction):
             folder,
             repository,
             location.keyring(),
-            most_carried=options["carry_limit"],
+            most_carried=options.number("carry_limit", 0, 1_000_000),
             stamping=location.stamping(),
             check=options.check,
         )

@@ -34,7 +34,7 @@ class ActionModule(HoldfastAction):
             level=level,
             keyring=keyring,
             stamping=location.stamping(),
-            known=options["known_recovery_points"],
+            known=options.recovery_points("known_recovery_points"),
         )
         result = results.report(report)
         if not report.sound:

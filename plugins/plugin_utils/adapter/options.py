@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 import typing as t
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -80,6 +81,8 @@ CHANGE: Mapping[str, t.Any] = {
     },
 }
 
+_ID = re.compile(r"[0-9a-f]{64}")
+
 
 class Options:
     """The options of one task, each with the variable that stands in for it."""
@@ -139,15 +142,39 @@ class Options:
     def asking(self) -> Asking:
         """Who asks people to sign, why and for how long; the change's ticket and requester where none are given."""
         change = self.change()
-        days = self["valid_days"]
-        if not 1 <= days <= 90:
-            refuse([Finding("valid_days", f"{days} is not a number of days", "Give 1 to 90.")])
-        return Asking(
-            by=self["requester"] or change.get("requester", ""),
-            reason=self["reason"] or "",
-            ticket=self["ticket"] or change.get("id", ""),
-            lasts=dt.timedelta(days=days),
+        words = {
+            "requester": self["requester"] or change.get("requester", ""),
+            "reason": self["reason"] or "",
+            "ticket": self["ticket"] or change.get("id", ""),
+        }
+        # people sign these, and read them on a terminal
+        refuse(
+            [
+                Finding(key, f"{text!r} is not one line of text", "Give it without control characters.")
+                for key, text in words.items()
+                if not text.isprintable()
+            ]
         )
+        return Asking(
+            by=words["requester"],
+            reason=words["reason"],
+            ticket=words["ticket"],
+            lasts=dt.timedelta(days=self.number("valid_days", 1, 90)),
+        )
+
+    def number(self, name: str, least: int, most: int) -> int:
+        """An option that is a number from *least* to *most*; raises PolicyError where it is not."""
+        value = self[name]
+        if not least <= value <= most:
+            refuse([Finding(name, f"{value} is out of range", f"Give {least} to {most}.")])
+        return int(value)
+
+    def recovery_points(self, name: str) -> list[str]:
+        """An option that lists ids of recovery points; raises PolicyError where one is none."""
+        remedy = "Give the 64 hex digits that the seal returned as recovery_point."
+        found = [str(value).strip() for value in self[name]]
+        refuse([Finding(name, f"{value!r} is no id", remedy) for value in found if not _ID.fullmatch(value)])
+        return found
 
     def change(self) -> Mapping[str, str]:
         """The run's change, with only what was given."""

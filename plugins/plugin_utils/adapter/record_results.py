@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import tempfile
 import typing as t
 from collections.abc import Mapping
 
@@ -103,8 +104,14 @@ def write_to_sign(pending: Pending, path: str | None, *, check: bool) -> bool:
         return False
     if not check:
         try:
-            with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            # a new file in place of what was there: not through a link, nor into a file that others may read or write
+            with tempfile.NamedTemporaryFile(dir=os.path.dirname(path) or ".", delete=False) as file:
                 file.write(pending.to_sign)
+            try:
+                os.replace(file.name, path)
+            except OSError:
+                os.unlink(file.name)
+                raise
         except OSError as e:
             raise PolicyError(
                 f"what people are to sign cannot be written: {e.strerror}",

@@ -223,7 +223,9 @@ def _require_reachable(root: Root, operation: str, requester: str, now: dt.datet
         raise PolicyError(
             f"the root of repository {root.repository} lets nobody sign for {operation}",
             item=f"holdfast_quorum.{operation}",
-            remedy="Declare it, and let the root follow: holdfast.config.repository state=present.",
+            remedy="Declare it, and let the root follow: holdfast.config.repository state=present."
+            if root.people
+            else "It names no people, and only they can sign its next link: make a repository with holdfast_people.",
         )
     if not quorum.satisfiable(rule, root.people, now, requester=requester):
         raise PolicyError(

@@ -254,12 +254,17 @@ class TestAsking:
         assert (own.by, own.ticket) == ("ops", "CHG-1")
         assert made({"valid_days": 7}).asking() == Asking()
 
+    @pytest.mark.parametrize("name", ["requester", "reason", "ticket"])
+    def test_what_people_read_is_one_line(self, name: str) -> None:
+        with pytest.raises(PolicyError, match=f"{name}: .* is not one line of text"):
+            made({"valid_days": 7, name: "ops\x1b[2J"}).asking()
+
     @pytest.mark.parametrize(("days", "right"), [(0, False), (-1, False), (91, False), (1, True), (90, True)])
     def test_a_request_is_open_for_days(self, days: int, right: bool) -> None:
         if right:
             assert made({"valid_days": days}).asking().lasts == dt.timedelta(days=days)
         else:
-            with pytest.raises(PolicyError, match=f"valid_days: {days} is not a number of days"):
+            with pytest.raises(PolicyError, match=f"valid_days: {days} is out of range"):
                 made({"valid_days": days}).asking()
 
 
@@ -374,3 +379,11 @@ def test_the_state_dir_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_spec_pieces_do_not_overlap() -> None:
     pieces = (options.REPOSITORY, options.POLICY, options.CHANGE, options.PEOPLE, options.ASKING)
     assert len({name for piece in pieces for name in piece}) == sum(map(len, pieces))
+
+
+@pytest.mark.parametrize("wrong", ["", "ab", "AB" * 32, f"{'ab' * 32}-1"])
+def test_an_id_of_a_recovery_point_that_is_none_is_told(wrong: str) -> None:
+    right = "ab" * 32
+    assert made({"known": [f" {right}\n"]}).recovery_points("known") == [right]
+    with pytest.raises(PolicyError, match="is no id"):
+        made({"known": [right, wrong]}).recovery_points("known")

@@ -149,10 +149,19 @@ def test_what_is_to_be_signed_is_written_once(repository: Repository, tmp_path: 
     assert record_results.write_to_sign(pending, str(file), check=False)
     assert file.read_bytes() == pending.to_sign
     assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o644)
     assert not record_results.write_to_sign(pending, str(file), check=False)
     file.write_bytes(pending.to_sign + b"\n")
     assert record_results.write_to_sign(pending, str(file), check=False)
     assert file.read_bytes() == pending.to_sign
+    assert file.stat().st_mode & 0o777 == 0o600
+    other = tmp_path / "other"
+    other.write_text("mine")
+    file.unlink()
+    file.symlink_to(other)
+    assert record_results.write_to_sign(pending, str(file), check=False)
+    assert other.read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["file", "other"]
     with pytest.raises(PolicyError, match="cannot be written") as caught:
         record_results.write_to_sign(pending, str(tmp_path), check=False)
     assert caught.value.item == str(tmp_path)

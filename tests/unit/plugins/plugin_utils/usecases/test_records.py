@@ -186,6 +186,13 @@ def test_nobody_is_asked_who_cannot_sign(tmp_path: Path, keys: Path, clock: Cloc
     assert ask(lab, by="bob")[1]
 
 
+def test_a_root_without_people_can_have_none(tmp_path: Path, keys: Path, clock: Clock) -> None:
+    lab = governed(tmp_path, keys, clock, (), ())
+    lab.run(BOTH)
+    with pytest.raises(PolicyError, match="make a repository with holdfast_people"):
+        ask(lab)
+
+
 def test_people_are_told_who_asks_and_why() -> None:
     for asking in (succession.Asking("", "why"), succession.Asking("mallory", "")):
         with pytest.raises(PolicyError, match="not told who asks them to sign, or why"):
