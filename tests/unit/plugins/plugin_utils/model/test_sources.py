@@ -1,0 +1,267 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Components of other kinds than files, as users declare and as tasks push them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+from ansible_collections.holdfast.config.plugins.plugin_utils.errors import PolicyError
+from ansible_collections.holdfast.config.plugins.plugin_utils.model import sources
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import KINDS, Component
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Policy, read_policy, read_pushed
+
+SECRET = "CANARY-8e1f"
+LIST = {"name": "list", "argv": ["dpkg-query", "--show"]}
+PACKAGES = {"name": "packages", "commands": [LIST]}
+NGINX = {"name": "nginx_env", "unit": "nginx.service"}
+FLAGS = {"name": "flags", "url": "https://flags.example.org/all?env=prod", "headers": {"Authorization": SECRET}}
+ILO = {"name": "ilo", "text": f"fan 1\n{SECRET}\n"}
+
+
+def declared(given: t.Mapping[str, t.Any]) -> Component:
+    (component,) = read_policy(host="web1", components=[given]).components
+    return component
+
+
+def pushed(*given: t.Any, **more: t.Any) -> Policy:
+    return read_pushed(host="web1", content=list(given), **more)
+
+
+def refusal(given: t.Mapping[str, t.Any]) -> str:
+    with pytest.raises(PolicyError) as caught:
+        declared(given)
+    assert SECRET not in f"{caught.value} {caught.value!r} {caught.value.details}"
+    return str(caught.value)
+
+
+def test_each_kind_is_told_by_its_keys_or_by_its_name() -> None:
+    given = {"command": PACKAGES, "environment": NGINX, "api": FLAGS}
+    for kind, component in given.items():
+        assert declared(component) == declared({**component, "kind": kind})
+        assert declared(component).kind == kind
+        assert declared(component).paths == (f"/holdfast/{component['name']}",)
+    assert declared({"name": "ssh", "paths": ["/etc/ssh"], "kind": "files"}).kind == "files"
+    assert {*given, "files", "content"} == set(KINDS)
+
+
+def test_what_is_asked_stands_in_the_source() -> None:
+    whole = declared({**PACKAGES, "commands": [{**LIST, "accept": [2, 0, 0], "timeout": 5}], "volatile": ["^#"]})
+    assert whole.source == {"commands": [{**LIST, "accept": [0, 2], "timeout": 5}]}
+    assert whole.volatile == ("^#",)
+    assert declared(PACKAGES).source["commands"][0] == {**LIST, "accept": [0], "timeout": 60}
+    assert declared(NGINX).source == {"unit": "nginx.service"}
+    assert declared({"name": "e", "process": "nginx"}).source == {"process": "nginx"}
+    assert declared({"name": "e", "pidfile": "/run/x.pid"}).source == {"pidfile": "/run/x.pid"}
+    assert declared(FLAGS).source == {
+        "url": FLAGS["url"],
+        "headers": ["authorization"],
+        "format": "json",
+        "validate_certs": True,
+        "timeout": 30,
+    }
+
+
+def test_a_secret_is_in_no_source_no_repr_and_no_comparison() -> None:
+    flags = declared({**FLAGS, "ca_path": f"/etc/{SECRET}"})
+    assert flags.means == {"headers": {"authorization": SECRET}, "ca_path": f"/etc/{SECRET}"}
+    assert SECRET not in repr(flags)
+    assert SECRET not in repr(sources.read("k", "api", FLAGS, print))
+    assert flags == declared({**FLAGS, "headers": {"Authorization": "another"}})
+    (ilo,) = pushed(ILO).components
+    assert SECRET not in repr(pushed(ILO))
+    assert ilo == pushed({**ILO, "text": "x"}).components[0]
+
+
+def test_the_names_of_the_texts() -> None:
+    assert sources.items(declared({**PACKAGES, "commands": [{**LIST, "name": "b"}, {**LIST, "name": "a"}]})) == (
+        "a",
+        "b",
+    )
+    assert sources.items(declared(NGINX)) == ("environment",)
+    assert sources.items(declared(FLAGS)) == ("answer.json",)
+    assert sources.items(declared({**FLAGS, "format": "text"})) == ("answer.txt",)
+    assert sources.items(pushed(ILO).components[0]) == ("text",)
+    assert sources.items(declared({"name": "ssh", "paths": ["/etc/ssh"]})) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "volatile"),
+    [
+        ("INVOCATION_ID=7c", True),
+        ("JOURNAL_STREAM=8:1", True),
+        ("SYSTEMD_EXEC_PID=4", True),
+        ("MAINPID=4", True),
+        ("LISTEN_PID=4", True),
+        ("LISTEN_PIDFDID=4", True),
+        ("SSH_CONNECTION=1 2", True),
+        ("TRIGGER_TIMER_MONOTONIC_USEC=4", True),
+        ("PATH=/bin", False),
+        ("MY_MAINPID=4", False),
+        ("XPID=4", False),
+        ("LISTEN_FDS=1", False),
+        ("SSH_PORT=22", False),
+    ],
+)
+def test_variables_that_change_with_each_start_are_volatile(line: str, volatile: bool) -> None:
+    patterns = declared({**NGINX, "volatile": ["^STARTED="]}).volatile
+    assert patterns[-1] == "^STARTED="
+    assert any(re.search(pattern, line) for pattern in patterns) is volatile
+
+
+@pytest.mark.parametrize(
+    ("given", "key", "remedy"),
+    [
+        ({"name": "x", "kind": "content"}, "kind: content is not declared", "A task pushes it"),
+        ({"name": "x", "kind": "device"}, "kind: no kind 'device'", "There are: files, command, environment, api."),
+        ({**PACKAGES, "paths": ["/etc"]}, "paths: is not a key", "Known here: kind, name"),
+        ({**PACKAGES, "preset": "ssh"}, "preset: is not a key", "Known here"),
+        ({"name": "x", "kind": "command"}, "(x).commands: is no list", "argv: [dpkg-query"),
+        ({"name": "x", "commands": "ls"}, "(x).commands: is no list", "argv"),
+        ({"name": "x", "commands": ["ls"]}, "commands[0]: is not a mapping", "Give name and argv."),
+        ({"name": "x", "commands": [LIST, LIST]}, "commands[1].name: list is there twice", "its own name"),
+        ({"name": "x", "commands": [{**LIST, "shell": True}]}, "commands[0].shell: is not a key", "name, argv"),
+        ({"name": "x", "commands": [{**LIST, "name": "../x"}]}, "[0].name: '../x' is no name", "It names a file"),
+        ({"name": "x", "commands": [{**LIST, "name": "."}]}, "[0].name: '.' is no name", "It names a file"),
+        ({"name": "x", "commands": [{**LIST, "argv": "ls /"}]}, "[0].argv: is no list", "there is no shell"),
+        ({"name": "x", "commands": [{**LIST, "argv": ["ls", 1]}]}, "[0].argv: holds what is no text", "in quotes"),
+        ({"name": "x", "commands": [{**LIST, "argv": ["ls", "\0"]}]}, "[0].argv: holds what is no text", "in quotes"),
+        ({"name": "x", "commands": [{**LIST, "argv": ["ls", "\ud800"]}]}, "argv: holds what is no text", "in quotes"),
+        ({"name": "x", "commands": [{**LIST, "argv": ["./ls"]}]}, "argv: './ls' is no command", "an absolute path"),
+        ({"name": "x", "commands": [{**LIST, "argv": [""]}]}, "argv: '' is no command", "an absolute path"),
+        ({"name": "x", "commands": [{**LIST, "accept": 0}]}, "accept: 0 is no list", "0 to 255"),
+        ({"name": "x", "commands": [{**LIST, "accept": [True]}]}, "accept: [True] is no list", "0 to 255"),
+        ({"name": "x", "commands": [{**LIST, "timeout": 0}]}, "timeout: 0 is no whole number", "1 to 3600"),
+        ({"name": "x", "commands": [{**LIST, "timeout": 1.5}]}, "timeout: 1.5 is no whole number", "1 to 3600"),
+        ({**PACKAGES, "commands": [LIST] * 65}, "has more than 64", "several components"),
+        ({**PACKAGES, "volatile": ["("]}, "(packages).volatile: '(' is no regular expression", "Python's re"),
+        ({**PACKAGES, "secrets": ["("]}, "(packages).secrets: '(' is no regular expression", "Python's re"),
+        ({"name": "x", "kind": "environment"}, "(x): names its process in no way", "process, unit and pidfile"),
+        ({**NGINX, "process": "nginx"}, "names its process in several ways", "Give one of"),
+        ({"name": "x", "unit": "nginx"}, "(x).unit: 'nginx' names none", "nginx.service"),
+        ({"name": "x", "unit": "--all.service"}, "(x).unit: '--all.service' names none", "nginx.service"),
+        ({"name": "x", "unit": "a.timer"}, "(x).unit: 'a.timer' names none", "nginx.service"),
+        ({"name": "x", "process": "../1"}, "(x).process: '../1' names none", "ps -o comm"),
+        ({"name": "x", "pidfile": "run/x"}, "(x).pidfile: 'run/x' names none", "an absolute path"),
+        ({"name": "x", "pidfile": "/run/../x"}, "(x).pidfile: '/run/../x' names none", "an absolute path"),
+        ({"name": "x", "kind": "api"}, "(x).url: is no URL", "https://host/path"),
+        ({**FLAGS, "url": "file:///etc/passwd"}, "(flags).url: is no http", "https://host/path"),
+        ({**FLAGS, "url": "https:///x"}, "(flags).url: is no http", "https://host/path"),
+        ({**FLAGS, "url": "https://h:x/"}, "(flags).url: is no URL", "https://host/path"),
+        ({**FLAGS, "url": "https://[x/"}, "(flags).url: is no URL", "https://host/path"),
+        ({**FLAGS, "url": "https://h/a b"}, "(flags).url: is no URL in ASCII", "https://host/path"),
+        ({**FLAGS, "url": "https://h/\n"}, "(flags).url: is no URL in ASCII", "https://host/path"),
+        ({**FLAGS, "url": f"https://me:{SECRET}@h/"}, "url: holds a user or password", "Authorization"),
+        ({**FLAGS, "url": "https://h/#x"}, "url: holds a fragment", "follows the #"),
+        ({**FLAGS, "headers": "x"}, "(flags).headers: is not a mapping", "names and values"),
+        ({**FLAGS, "headers": {"a b": SECRET}}, "(flags).headers: holds what is no name", "letters, digits"),
+        ({**FLAGS, "headers": {"a": f"{SECRET}\n"}}, "headers.a: is not one line", "without a line feed"),
+        ({**FLAGS, "headers": {"a": f"{SECRET}ö"}}, "headers.a: is not one line of ASCII", "without a line feed"),
+        ({**FLAGS, "headers": {"a": SECRET, "A": SECRET}}, "headers.A: is there twice", "no case"),
+        ({**FLAGS, "format": "xml"}, "format: 'xml' is unknown", "json or text"),
+        ({**FLAGS, "validate_certs": "no"}, "validate_certs: is neither", "Give one of them"),
+        ({**FLAGS, "ca_path": ""}, "ca_path: '' is no path", "PEM file"),
+        ({**FLAGS, "timeout": "30s"}, "timeout: '30s' is no whole number", "1 to 3600"),
+    ],
+)
+def test_a_finding_names_its_key_and_its_remedy(given: dict[str, t.Any], key: str, remedy: str) -> None:
+    text = refusal(given)
+    assert key in text
+    assert remedy.removesuffix(".") in text.split(key, 1)[1]
+
+
+@pytest.mark.parametrize("name", ["token", "access_token", "api_key", "apikey", "X-Api-Key", "key", "sig", "password"])
+def test_a_secret_in_a_query_is_refused(name: str) -> None:
+    assert "a parameter of its query" in refusal({**FLAGS, "url": f"https://h/?a=1&{name}={SECRET}"})
+
+
+@pytest.mark.parametrize("query", ["author=1", "env=prod&page=2", "keyword=x", "monkey=1", "design=2", "a"])
+def test_other_queries_are_none(query: str) -> None:
+    assert declared({**FLAGS, "url": f"https://h/?{query}"}).source["url"] == f"https://h/?{query}"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["db", f"--password={SECRET}"],
+        ["db", "--password", SECRET],
+        ["db", "--db-password", SECRET],
+        ["db", f"api_key:{SECRET}"],
+        ["curl", "-H", f"X-Token: {SECRET}"],
+    ],
+)
+def test_a_secret_among_arguments_is_refused(argv: list[str]) -> None:
+    assert "argv: looks as if it held a secret" in refusal({"name": "x", "commands": [{**LIST, "argv": argv}]})
+
+
+@pytest.mark.parametrize(
+    "argv", [["db", "--password-file=/etc/x"], ["db", "--no-password", "-l"], ["passwd", "-S", "-a"]]
+)
+def test_other_arguments_are_none(argv: list[str]) -> None:
+    assert declared({"name": "x", "commands": [{**LIST, "argv": argv}]}).source["commands"][0]["argv"] == argv
+
+
+class TestPushed:
+    """What a task gives as content."""
+
+    def test_each_text_is_a_stream_of_its_own(self) -> None:
+        policy = pushed({**ILO, "tier": "tier0", "owner": "dc", "data_class": "secret"}, {"name": "bmc", "text": "x"})
+        streams = policy.streams()
+        assert [(s.name, s.retention_class, len(s.components)) for s in streams] == [
+            ("ilo", "d0400", 1),
+            ("bmc", "d0090", 1),
+        ]
+        ilo = streams[0].components[0]
+        assert (ilo.kind, ilo.owner, ilo.data_class, ilo.source) == ("content", "dc", "secret", {"by": "task"})
+        assert ilo.means == {"text": ILO["text"].encode()}
+
+    @pytest.mark.parametrize(
+        ("text", "data"), [("ä", "ä".encode()), ("\udcff", b"\xff"), (b"\x00", b"\x00"), (bytearray(b"x"), b"x")]
+    )
+    def test_text_becomes_bytes(self, text: t.Any, data: bytes) -> None:
+        assert pushed({"name": "x", "text": text}).components[0].means["text"] == data
+
+    @pytest.mark.parametrize("text", ["", "\n \n", b""])
+    def test_an_empty_text_is_meant_only_where_that_is_said(self, text: t.Any) -> None:
+        with pytest.raises(PolicyError, match=r"content\[0\] \(x\).text: is empty"):
+            pushed({"name": "x", "text": text})
+        assert pushed({"name": "x", "text": text, "allow_empty": True}).components[0].kind == "content"
+
+    @pytest.mark.parametrize(
+        ("given", "key", "remedy"),
+        [
+            ([], "content: is no list of texts", "Give one"),
+            (SECRET, "content: is no list of texts", "Give one"),
+            ({"name": SECRET}, "content: is no list of texts", "Give one"),
+            ([SECRET], "content[0]: is not a mapping", "Give keys"),
+            ([{"text": SECRET}], "content[0].name: '' is not a name", "a small letter"),
+            ([{**ILO, "name": "tier1"}], "(tier1).name: looks like a tier", "another name"),
+            ([ILO, ILO], "content[1] (ilo).name: is declared twice", "its own name"),
+            ([{**ILO, "tier": "tier7"}], "(ilo).tier: no tier 'tier7'", "holdfast_tiers"),
+            ([{**ILO, "paths": ["/x"]}], "content[0].paths: is not a key", "Known here: name, tier"),
+            ([{**ILO, "volatile": ["("]}], "(ilo).volatile: '(' is no regular", "Python's re"),
+            ([{**ILO, "text": {"a": SECRET}}], "(ilo).text: is no text but a dict", "to_nice_json"),
+            ([{**ILO, "text": 5}], "(ilo).text: is no text but a int", "to_nice_json"),
+            ([{"name": "ilo"}], "(ilo).text: is no text but nothing", "to_nice_json"),
+            ([{**ILO, "text": f"{SECRET}\ud800"}], "(ilo).text: holds half a character", "whole characters"),
+            ([{**ILO, "allow_empty": "yes"}], "allow_empty: is neither", "Give one of them"),
+        ],
+    )
+    def test_a_finding_names_its_key_and_never_the_text(self, given: t.Any, key: str, remedy: str) -> None:
+        with pytest.raises(PolicyError) as caught:
+            read_pushed(host="web1", content=given)
+        text = str(caught.value)
+        assert key in text
+        assert remedy in text.split(key, 1)[1]
+        assert SECRET not in text
+
+    @pytest.mark.parametrize("declared", [[{"name": "ilo", "paths": ["/x"]}], [{"preset": "ilo"}], ["ilo"]])
+    def test_a_name_that_is_declared_for_the_host_is_refused(self, declared: t.Any) -> None:
+        with pytest.raises(PolicyError, match="is a component of holdfast_components too"):
+            pushed(ILO, declared=declared)
+        for other in ([{"name": "x", "preset": "ilo"}], "ilo", None, [7], [{"name": 7}]):
+            assert pushed(ILO, declared=other).components
