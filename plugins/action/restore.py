@@ -49,11 +49,14 @@ class ActionModule(HoldfastAction):
         )
         location = options.location()
         target = str(task_vars["inventory_hostname"])
+        source = options["source_host"]
+        own = options.host_id(target, task_vars)
         restored = restore.restore(
             location.repository(check=options.check),
             location.keyring(),
             Host(HostTrip(self, task_vars), root=under),
-            host=options["source_host"] or target,
+            host=source or target,
+            host_id=None if source or own == target else own,
             target_host=target,
             under=under,
             selection=selection,

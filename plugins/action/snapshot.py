@@ -10,9 +10,8 @@ from collections.abc import Mapping
 
 from ..plugin_utils.adapter import results, run
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import CHANGE, POLICY, REPOSITORY, Options
+from ..plugin_utils.adapter.options import CHANGE, CONTENT, POLICY, REPOSITORY, Options
 from ..plugin_utils.adapter.trip import HostTrip
-from ..plugin_utils.capture.host import Host
 from ..plugin_utils.errors import PolicyError
 from ..plugin_utils.usecases import open_point, seal_point, snapshot
 from ..plugin_utils.usecases.run_folder import claim, point_of_host, sweep
@@ -22,12 +21,18 @@ from ..plugin_utils.version import COLLECTION
 class ActionModule(HoldfastAction):
     """Capture a host's configuration and store what changed."""
 
-    ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {**REPOSITORY, **POLICY, **CHANGE, "point": {"type": "str"}}
+    ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
+        **REPOSITORY,
+        **POLICY,
+        **CHANGE,
+        **CONTENT,
+        "point": {"type": "str"},
+    }
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Snapshot into the open point, or, where nothing is open, into a point of this host alone."""
         host = str(task_vars["inventory_hostname"])
-        if self._task.delegate_to:
+        if self._task.delegate_to and not options.pushed:
             raise PolicyError(
                 "a delegated snapshot would seal the delegate's files under this host's name",
                 host=host,
@@ -50,11 +55,14 @@ class ActionModule(HoldfastAction):
             )
         receipt = snapshot.snapshot(
             folder,
-            Host(HostTrip(self, task_vars)),
+            snapshot.HeardHost(HostTrip(self, task_vars)),
             host=host,
             policy=lambda: options.policy(host),
             store=lambda: location.store(check=options.check),
             writer=COLLECTION,
+            host_id=lambda: options.host_id(host, task_vars),
+            keyring=location.keyring,
+            pushed=options.pushed,
             check=options.check,
         )
         point = ""

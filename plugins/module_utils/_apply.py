@@ -23,9 +23,9 @@ at most 200 items:
 * ``partial``: stopped half-way by the system; ``written`` says what is in place.
 
 Each path changes at once: a temporary file ``.holdfast-<16 hex digits>`` in the same folder (0600), complete and on
-disk, is renamed over it. The set of paths is not atomic. Temporary files of a killed apply are removed by the next one
-that writes in their folder. Nothing outside the root is written: every folder is opened relative to its parent with
-``O_NOFOLLOW``.
+disk, is renamed over it. Whole pages (4 KiB) of zeros in it are left as holes. The set of paths is not atomic.
+Temporary files of a killed apply are removed by the next one that writes in their folder. Nothing outside the root is
+written: every folder is opened relative to its parent with ``O_NOFOLLOW``.
 """
 
 from __future__ import annotations
@@ -54,6 +54,11 @@ MARK = "HOLDFAST1 "
 _KINDS = ("file", "dir", "symlink", "hardlink")
 _MAX_ITEMS = 200
 _READ = 1 << 20
+_PAGE = 4096
+_ZEROS = bytes(_PAGE)
+_LATEST = (
+    10**9 << 62
+)  # nanoseconds: twice that is no time_t, and file systems know times that 64 bits of them do not hold
 _TEMPORARY = re.compile(r"\.holdfast-[0-9a-f]{16}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -115,7 +120,7 @@ class _Entry:
         if self.kind in ("symlink", "hardlink") and not self.target:
             raise ValueError("has no target")
         texts = _bytes("".join([self.target, self.user, self.group, *self.xattrs]))
-        if b"\0" in texts or max(self.uid, self.gid) >= 1 << 32 or abs(self.mtime_ns) >= 1 << 63:
+        if b"\0" in texts or max(self.uid, self.gid) >= 1 << 32 or abs(self.mtime_ns) >= _LATEST:
             raise ValueError("has impossible attributes")
 
 
@@ -134,8 +139,8 @@ class _Payload:
         self.size = source.seek(0, os.SEEK_END) - start
         source.seek(start)
 
-    def verify(self, entries: t.Iterable[_Entry]) -> dict[str, int]:
-        """Compare the size and every digest; return where each file's content starts."""
+    def verify(self, entries: t.Iterable[_Entry]) -> dict[str, tuple[int, int]]:
+        """Compare the size and every digest; return where each file's content starts, and its bytes beside holes."""
         if self.size != self._total:
             more = "more" if self.size > self._total else "less"
             raise _RefusedError(
@@ -143,9 +148,9 @@ class _Payload:
             )
         starts = {}
         for entry in entries:
-            starts[entry.path] = self._source.tell()
-            for _block in self.blocks(entry):
-                pass
+            start = self._source.tell()
+            dense = sum(len(run) for block in self.blocks(entry) for _at, run in _runs(block))
+            starts[entry.path] = start, dense
         return starts
 
     def at(self, start: int) -> None:
@@ -169,6 +174,21 @@ class _Payload:
             )
 
 
+class _Room:
+    """What is free of a file system, and what is to be written to it, in bytes."""
+
+    def __init__(self, fs: os.statvfs_result) -> None:
+        self._block = fs.f_frsize or _PAGE
+        self.free = fs.f_bavail * self._block
+        self.need = 0
+        self.biggest = 0, ""
+
+    def take(self, path: str, size: int) -> None:
+        """Count a file of that size."""
+        self.need += -(-size // self._block) * self._block
+        self.biggest = max(self.biggest, (size, path))
+
+
 class _Apply:
     """One request at work: :meth:`plan` touches nothing, :meth:`execute` does what was planned."""
 
@@ -182,18 +202,20 @@ class _Apply:
         self._touched: set[tuple[bytes, ...]] = set()
         self._swept: set[tuple[bytes, ...]] = set()
 
-    def plan(self, root: int | None, base: int) -> list[str]:
+    def plan(self, root: int | None, base: int, starts: t.Mapping[str, tuple[int, int]]) -> list[str]:
         """Which paths are not as their entries say; raises _RefusedError for what must not or cannot be written.
 
         :param root: the open root, None where it does not exist yet.
         :param base: the open folder in whose file system a missing root would be made.
+        :param starts: as :meth:`_Payload.verify` gives it; a file that is not in it is taken to have no holes.
         """
         found: dict[str, list[_RefusedError]] = {"outside": [], "in_the_way": []}
-        room: dict[int, tuple[int, int]] = {}
+        room: dict[int, _Room] = {}
         inodes: dict[str, tuple[int, int] | None] = {}
         for entry in self._entries:
             try:
-                inode = self._as_it_should_be(root, base, entry, inodes, room)
+                dense = starts[entry.path][1] if entry.path in starts else entry.size
+                inode = self._as_it_should_be(root, base, entry, inodes, room, dense)
             except _RefusedError as e:
                 found[e.kind].append(e)
                 continue
@@ -207,19 +229,21 @@ class _Apply:
             if refused:
                 items = list(dict.fromkeys(item for e in refused for item in e.items))
                 raise _RefusedError(kind, f"{refused[0]}, nothing was written", items)
-        for need, free in room.values():
-            if need > free:
-                raise _RefusedError("no_space", f"{need} bytes are needed and {free} are free, nothing was written")
+        for part in room.values():
+            if part.need > part.free:
+                _size, path = part.biggest
+                text = f"{part.need} bytes are needed and {part.free} are free where {path} goes, nothing was written"
+                raise _RefusedError("no_space", text, [path])
         return [entry.path for entry in self._todo]
 
-    def execute(self, root: int, payload: _Payload, starts: t.Mapping[str, int]) -> None:
+    def execute(self, root: int, payload: _Payload, starts: t.Mapping[str, tuple[int, int]]) -> None:
         """Write what was planned, then folders' attributes, deepest first; raises _RefusedError where it stops."""
         path = "/"
         try:
             for entry in self._todo:
                 path = entry.path
                 if entry.kind == "file":
-                    payload.at(starts[path])
+                    payload.at(starts[path][0])
                 self._write(root, entry, payload)
             folders = {entry.names: entry for entry in self._entries if entry.kind == "dir"}
             changed = self._touched | {entry.names for entry in self._todo if entry.kind == "dir"}
@@ -236,7 +260,8 @@ class _Apply:
         base: int,
         entry: _Entry,
         inodes: t.Mapping[str, tuple[int, int] | None],
-        room: dict[int, tuple[int, int]],
+        room: dict[int, _Room],
+        dense: int,
     ) -> tuple[int, int] | None:
         """The inode of a path that needs no writing, else None; counts the room that a file to be written takes."""
         folder, whole = (os.dup(base), False) if root is None else _folder(root, entry.names[:-1])
@@ -247,11 +272,7 @@ class _Apply:
                 if self._same(folder, entry, st, inodes):
                     return st.st_dev, st.st_ino
             if entry.kind == "file":
-                fs = os.fstatvfs(folder)
-                device = os.fstat(folder).st_dev
-                block = fs.f_frsize or 4096
-                need = room.get(device, (0, 0))[0] + -(-entry.size // block) * block
-                room[device] = need, fs.f_bavail * block
+                room.setdefault(os.fstat(folder).st_dev, _Room(os.fstatvfs(folder))).take(entry.path, dense)
         finally:
             os.close(folder)
         return None
@@ -328,8 +349,7 @@ class _Apply:
             if entry.kind == "file":
                 fd = os.open(temporary, _NEW_FLAGS, 0o600, dir_fd=folder)
                 try:
-                    for block in payload.blocks(entry):
-                        _write_all(fd, block)
+                    _write_content(fd, payload.blocks(entry), entry.size)
                     self._dress(fd, entry)
                     os.fsync(fd)
                 finally:
@@ -422,11 +442,11 @@ def _answer(work: _Apply, entries: list[_Entry], root: str, payload: t.Any, chec
         contents = _Payload(payload, sum(entry.size for entry in files))
         starts = {} if check and not contents.size else contents.verify(files)
         if check:
-            written = work.plan(root_fd, base)
+            written = work.plan(root_fd, base, starts)
         else:
             if root_fd is not None:
                 _lock(root_fd, root)
-            work.plan(root_fd, base)
+            work.plan(root_fd, base, starts)
             if root_fd is None:
                 root_fd = _make_root(root)
                 _lock(root_fd, root)
@@ -619,10 +639,31 @@ def _sha256(fd: int) -> str:
         digest.update(block)
 
 
-def _write_all(fd: int, block: bytes) -> None:
-    view = memoryview(block)
-    while view:
-        view = view[os.write(fd, view) :]
+def _runs(block: bytes) -> t.Iterator[tuple[int, memoryview]]:
+    """What of a block is not pages of zeros, as runs of pages, each with its place in the block."""
+    start = None
+    for at in range(0, len(block), _PAGE):
+        page = block[at : at + _PAGE]
+        if page == _ZEROS[: len(page)]:
+            if start is not None:
+                yield start, memoryview(block)[start:at]
+            start = None
+        elif start is None:
+            start = at
+    if start is not None:
+        yield start, memoryview(block)[start:]
+
+
+def _write_content(fd: int, blocks: t.Iterable[bytes], size: int) -> None:
+    """Write a new file, and leave pages of zeros as holes: a sparse file stays one."""
+    base = 0
+    for block in blocks:
+        for at, run in _runs(block):
+            while run:
+                written = os.pwrite(fd, run, base + at)
+                at, run = at + written, run[written:]
+        base += len(block)
+    os.ftruncate(fd, size)
 
 
 @functools.lru_cache(maxsize=None)

@@ -7,23 +7,36 @@
 Runs piped into a bare interpreter (:data:`BOOTSTRAP`, :func:`serve`) and inside the module ``host_capture``; both
 call :func:`answer`. Standard library only, Python 3.8+, no other file of the collection.
 
-**Request**: ``op`` (``fingerprint``, ``entries``, ``content``), ``root`` (the prefix under which the logical paths
-are looked up, default ``/``), ``components`` (list of ``name``, ``paths``, ``excludes`` as ``{pattern, reason}``,
-``unreadable`` and ``absent``, each ``error``, the default, or ``leave_out``; absent is a component of which no path
-exists; ``volatile``, a list of patterns like those of ``excludes``), ``limits`` (``bytes`` and ``entries`` of each
-component).
+**Request**: ``op`` (``fingerprint``, ``entries``, ``content``; ``read`` and ``drop`` are below), ``root`` (the prefix
+under which the logical paths are looked up, default ``/``), ``components`` (list of ``name``, ``paths``, ``excludes``
+as ``{pattern, reason}``, ``unreadable`` and ``absent``, each ``error``, the default, or ``leave_out``; absent is a
+component of which no path exists; ``volatile``, a list of patterns like those of ``excludes``; ``bytes``, where its
+limit is another one; ``kind``, where it is ``command`` or ``environment``: texts of the running system, whatever
+``root`` is, that _texts.py gathers as ``source`` says; its ``volatile`` are regular expressions), ``program`` (how many
+bytes of _texts.py follow the request, where it has such components), ``limits`` (``bytes`` and ``entries`` of each
+component), ``deliver`` (``stdout``, how many bytes of compressed contents the answer may hold, default all;
+``folders``, where larger ones may be left).
 
-**Answer**: ``{"host": {python, euid, time}, "components": {name: {fingerprint, normalised, entries, bytes, left_out,
-left_out_bytes, changed_while_read, listing}}}``; ``normalised`` is the fingerprint of what is not volatile, where the
-component has such patterns; ``listing`` for ``entries`` and ``content`` only. For ``content`` the
-contents of the ``file`` entries follow, in listing order, components in request order. Or ``{"error": {type, message,
+**Answer**: ``{"host": {python, euid, time, machine}, "components": {name: {fingerprint, normalised, entries, bytes,
+left_out, left_out_bytes, changed_while_read, listing, contents}}}``; ``normalised`` is the fingerprint of what is not
+volatile, where the component has such patterns; ``listing`` for ``entries`` and ``content`` only. For ``content`` the
+contents of the ``file`` entries follow, compressed (zlib) as one stream, components in request order; ``contents`` has
+the places in ``listing`` of those entries, in the order in which their contents follow. Or ``{"error": {type, message,
 items, count}}`` with at most 200 items of ``count``; types: ``request``, ``root``, ``absent``, ``unreadable``,
-``too_large`` (items are the biggest paths, with sizes), ``os``, ``internal``. No message holds content.
+``too_large`` (items are the biggest paths, with sizes), ``command``, ``process``, ``no_folder``, ``no_space``,
+``gone``, ``os``, ``internal``. No message holds content.
+
+**Large contents**: what ``deliver`` lets no answer hold stands in a file, and the answer has ``{"file": {folder, size,
+sha256}}`` instead. The folder (0700) is a new one in the first of ``folders`` that this user can write, the file in it
+``contents`` (0600). ``{"op": "read", "folder", "offset", "length", "drop"}`` gives a range of it; ``{"op": "drop",
+"folder"}`` and a true ``drop`` remove both. Those of killed runs, from which nobody has read for an hour, are removed
+by the next request that names ``folders``.
 
 **Entry**: ``path``, ``kind`` (``file``, ``dir``, ``symlink``, ``hardlink``), ``mode``, ``uid``, ``gid``, ``user``,
 ``group``, ``mtime_ns``, and where they apply ``size`` and ``sha256``, ``target``, ``xattrs`` (name to base64). A
-hard link has the mode and owner of its first name, and no content and no ``xattrs`` of its own. Names that are not
-UTF-8 are decoded with ``surrogateescape``, whatever the host's locale.
+hard link has the mode and owner of its first name, and no content and no ``xattrs`` of its own; names of a file in
+another component, and names of a symlink, are entries of their own. Not kept: flags of chattr(1), times but mtime.
+Names that are not UTF-8 are decoded with ``surrogateescape``, whatever the host's locale.
 
 **Fingerprint**: see :func:`fingerprint`.
 
@@ -71,6 +84,11 @@ BOOTSTRAP = (
 MARK = "HOLDFAST1 "
 
 _OPS = ("fingerprint", "entries", "content")
+_FILES = "files"
+_CONTENTS = b"contents"
+_ABANDONED = 3600  # seconds
+_SPARE = 64 << 20  # bytes that are left free of a file system
+_BLOCK = 1 << 20
 _MAX_ITEMS = 200
 _MAX_DEPTH = 200  # each level holds a file descriptor and three calls; a process usually has 1024 and 1000
 _MAX_LINKS = 40  # as Linux has it
@@ -86,6 +104,7 @@ _NO_ATIME = getattr(os, "O_NOATIME", 0)
 
 # open() says these when the path is no longer of the kind that lstat() saw.
 _SWAPPED = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ENODEV)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_XATTR = (errno.ENOTSUP, errno.EPERM, errno.EACCES, errno.ENODATA, errno.ENOENT)
 
 _SPECIAL = {
@@ -203,7 +222,9 @@ def _regex(pattern: str) -> str:
 class _Walk:
     """One component: what its paths hold, collected by :meth:`take` and put in order by :meth:`finish`."""
 
-    def __init__(self, root: int, component: t.Mapping[str, t.Any], limits: t.Mapping[str, int], keep: bool) -> None:
+    def __init__(
+        self, root: int, component: t.Mapping[str, t.Any], limits: t.Mapping[str, int], spool: _Spool | None
+    ) -> None:
         self.name = component["name"]
         self.left_out: dict[str, str] = {}
         self.left_out_bytes = 0
@@ -215,9 +236,9 @@ class _Walk:
         self._root = root
         self._declared = component["paths"]
         self._excludes = Excludes(component["excludes"])
-        self._limits = limits
-        self._keep = keep
-        self._contents: dict[str, list[bytes]] = {}
+        self._limits = {**limits, "bytes": component["bytes"]}
+        self._spool = spool
+        self._spooled: list[str] = []
         self._names: dict[tuple[int, int], list[str]] = {}
         self._pseudo = _pseudo_devices()
         self._skipped: list[tuple[int, str]] = []
@@ -253,8 +274,9 @@ class _Walk:
         if self._skipped:
             raise self._too_large("bytes")
 
-    def finish(self) -> tuple[list[dict[str, t.Any]], list[bytes]]:
-        """Entries sorted by path, and with ``keep`` the contents of their files in that order."""
+    def finish(self) -> tuple[list[dict[str, t.Any]], list[int]]:
+        """Entries sorted by path, and the places of those whose contents were spooled, in the order of those."""
+        spooled = {path: order for order, path in enumerate(self._spooled)}
         for paths in self._names.values():
             first = min(paths, key=_bytes)
             read = paths[0]
@@ -263,11 +285,11 @@ class _Walk:
             for path in paths:
                 self.entries[path] = {**link, "path": path, "kind": "hardlink", "target": first}
             self.entries[first] = {**held, "path": first}
-            if self._keep:
-                self._contents[first] = self._contents.pop(read)
+            if read in spooled:
+                spooled[first] = spooled.pop(read)
         ordered = sorted(self.entries, key=_bytes)
-        contents = [chunk for path in ordered for chunk in self._contents.get(path, ())]
-        return [self.entries[path] for path in ordered], contents
+        places = [place for place, path in enumerate(ordered) if path in spooled]
+        return [self.entries[path] for path in ordered], sorted(places, key=lambda place: spooled[ordered[place]])
 
     def _expand(self, declared: str) -> list[str]:
         """The paths that a declared one stands for: itself, or what exists of a glob."""
@@ -408,9 +430,7 @@ class _Walk:
         elif kind == stat.S_IFREG:
             self._file(folder, name, path)
         elif kind == stat.S_IFLNK:
-            target = _text(os.readlink(name, dir_fd=folder))
-            xattrs = _xattrs(b"/proc/self/fd/%d/%s" % (folder, name), follow_symlinks=False)
-            self._enter(path, "symlink", st, target=target, **xattrs)
+            self._enter(path, "symlink", st, **_link(folder, name, st))
         else:
             self.left_out[path] = f"special file ({_SPECIAL.get(kind, 'unknown')})"
 
@@ -448,16 +468,17 @@ class _Walk:
                     self._skipped.append((before.st_size, path))
                     return
                 digest = hashlib.sha256()
-                chunks = []
                 size = 0
+                if self._spool is not None:
+                    self._spool.begin()
                 while size <= room:
                     chunk = os.read(fd, _READ)
                     if not chunk:
                         break
                     size += len(chunk)
                     digest.update(chunk)
-                    if self._keep:
-                        chunks.append(chunk)
+                    if self._spool is not None:
+                        self._spool.write(chunk)
                 xattrs = _xattrs(fd)
                 after = os.fstat(fd)
             finally:
@@ -475,8 +496,9 @@ class _Walk:
             self.changed.append(path)
         self._enter(path, "file", after, size=size, sha256=digest.hexdigest(), **xattrs)
         self.bytes += size
-        if self._keep:
-            self._contents[path] = chunks
+        if self._spool is not None:
+            self._spool.keep()
+            self._spooled.append(path)
         if after.st_nlink > 1:
             self._names[after.st_dev, after.st_ino] = [path]
 
@@ -517,17 +539,232 @@ class _Walk:
             os.close(fd)
 
 
-def answer(request: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], bytes]:
-    """Answer one request: header and, for ``content``, the contents. Never raises; errors are in the header."""
+class _Spool:
+    """Contents on their way out, compressed: in memory up to *most* bytes, all of them in a file once they are more.
+
+    What is written after :meth:`begin` counts once :meth:`keep` is called; else the next ``begin`` forgets it. Memory
+    does not grow with what is written.
+    """
+
+    def __init__(self, most: int, folders: t.Sequence[str]) -> None:
+        # level 1: the host's time is dearer than the last tenth of the bytes
+        self._squeeze = zlib.compressobj(1)
+        self._digest = hashlib.sha256()
+        self._most = most
+        self._folders = folders
+        self._held = bytearray()
+        self._waiting = bytearray()
+        self._before: tuple[t.Any, t.Any, int] | None = None
+        self._folder = ""
+        self._fd = -1
+        self._size = 0
+
+    def begin(self) -> None:
+        """Begin with a file, and forget what was written of one that was not kept."""
+        self._waiting.clear()
+        if self._before is not None:
+            self._squeeze, self._digest, whole = self._before
+            if whole < self._size:
+                os.ftruncate(self._fd, whole)
+                os.lseek(self._fd, whole, os.SEEK_SET)
+                self._size = whole
+            del self._held[whole - self._size :]
+            self._before = None
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes of a file; raises _RefusedError where there is no room for them."""
+        self._waiting += chunk
+        if len(self._waiting) > _BLOCK:
+            if self._before is None:
+                # small files wait instead: this takes a quarter of a megabyte
+                self._before = self._squeeze.copy(), self._digest.copy(), self._size + len(self._held)
+            self._compress()
+
+    def keep(self) -> None:
+        """End a file that stays."""
+        self._compress()
+        self._before = None
+
+    def finish(self) -> tuple[dict[str, t.Any], bytes]:
+        """What the header says of the contents, and what follows it of them."""
+        self.begin()
+        self._take(self._squeeze.flush())
+        if self._fd < 0:
+            return {}, bytes(self._held)
+        self._spill()
+        os.close(self._fd)
+        return {"file": {"folder": self._folder, "size": self._size, "sha256": self._digest.hexdigest()}}, b""
+
+    def discard(self) -> None:
+        """Remove what stands in a file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            _remove(_bytes(self._folder))
+
+    def _compress(self) -> None:
+        self._take(self._squeeze.compress(self._waiting))
+        self._waiting.clear()
+
+    def _take(self, squeezed: bytes) -> None:
+        self._digest.update(squeezed)
+        self._held += squeezed
+        if len(self._held) > (self._most if self._fd < 0 else _BLOCK):
+            self._spill()
+
+    def _spill(self) -> None:
+        try:
+            if self._fd < 0:
+                self._folder = _new_folder(self._folders)
+                self._fd = _new_file(_bytes(self._folder))
+            fs = os.fstatvfs(self._fd)
+            if fs.f_bavail * fs.f_frsize < len(self._held) + _SPARE:
+                raise self._no_space(f"{fs.f_bavail * fs.f_frsize} bytes are free, {_SPARE} of which stay so")
+            while self._held:
+                written = os.write(self._fd, self._held)
+                self._size += written
+                del self._held[:written]
+        except OSError as e:
+            if e.errno in _FULL:
+                raise self._no_space(errno.errorcode[e.errno]) from e
+            raise _failed(e, self._folder) from e
+
+    def _no_space(self, why: str) -> _RefusedError:
+        taken = self._size + len(self._held)
+        where = os.path.dirname(self._folder)
+        return _RefusedError("no_space", f"{where} has no room for the contents, {taken} bytes so far: {why}", [where])
+
+
+def _new_folder(folders: t.Sequence[str]) -> str:
+    """Make a folder for this process's user alone in the first of *folders* that can be written."""
+    for given in folders:
+        base = _expanded(given)
+        folder = f"{base}/.holdfast-{os.urandom(8).hex()}"
+        try:
+            os.makedirs(_bytes(base), mode=0o700, exist_ok=True)
+            os.mkdir(_bytes(folder), 0o700)
+        except OSError as e:
+            if e.errno in _FULL:
+                raise _RefusedError("no_space", f"{base} has no room for a folder", [base]) from e
+            continue
+        return folder
+    raise _RefusedError("no_folder", "no folder can be made for contents as large as these", list(folders))
+
+
+def _own_folder(folder: bytes) -> int:
+    """Open a folder of contents; raises OSError where somebody else owns it or may look into it."""
+    fd = os.open(folder, _FOLDER_FLAGS)
+    st = os.fstat(fd)
+    if st.st_uid != os.geteuid() or st.st_mode & 0o077:
+        os.close(fd)
+        raise PermissionError(errno.EPERM, "not this user's own")
+    return fd
+
+
+def _new_file(folder: bytes) -> int:
+    inside = _own_folder(folder)
     try:
-        return _answer(*_checked(request))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(_CONTENTS, flags, 0o600, dir_fd=inside)
+    finally:
+        os.close(inside)
+
+
+def _expanded(folder: str) -> str:
+    """A folder as the host's shell would spell it, but the home is that of the user who this process runs as."""
+    try:
+        home = _native(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:
+        home = "~"
+    if folder == "~" or folder.startswith("~/"):
+        folder = home + folder[1:]
+    return os.path.abspath(os.path.expandvars(os.path.expanduser(folder)))
+
+
+def _sweep(folders: t.Sequence[str]) -> None:
+    """Remove this user's contents that nobody has read from for long, where new ones would be left."""
+    for base in map(_bytes, map(_expanded, folders)):
+        if not os.access(base, os.W_OK):
+            continue
+        try:
+            for name in filter(_TEMPORARY.fullmatch, os.listdir(base)):
+                path = os.path.join(base, name)
+                st = os.lstat(path)
+                if stat.S_ISDIR(st.st_mode) and time.time() - st.st_mtime > _ABANDONED:
+                    _remove(path)
+        except OSError:
+            pass  # a run beside this one may remove them too
+        return
+
+
+def _remove(folder: bytes) -> None:
+    """Remove a folder of contents, and one with anything else in it but for those; what is not this user's stays."""
+    try:
+        inside = _own_folder(folder)
+    except OSError:
+        return
+    try:
+        os.unlink(_CONTENTS, dir_fd=inside)
+    except OSError:
+        pass  # a killed run may have got no further
+    finally:
+        os.close(inside)
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return
+
+
+def _handed_over(op: str, request: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], bytes]:
+    """Answer ``read`` and ``drop``, of folders only that this half has made as this user."""
+    try:
+        path = _bytes(request["folder"])
+        offset, length = (int(request.get(key, 0)) for key in ("offset", "length"))
+        if not os.path.isabs(path) or not _TEMPORARY.fullmatch(os.path.basename(path)) or min(offset, length) < 0:
+            raise ValueError("no folder of contents, or no range")
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        raise _RefusedError("request", f"the request is not usable: {e}") from e
+    data = b""
+    try:
+        folder = _own_folder(path)
+        try:
+            if op == "read":
+                fd = os.open(_CONTENTS, _FILE_FLAGS, dir_fd=folder)
+                try:
+                    data = os.pread(fd, length, offset)
+                finally:
+                    os.close(fd)
+                os.utime(folder)
+        finally:
+            os.close(folder)
+    except OSError as e:
+        if op == "read":
+            code = errno.errorcode.get(e.errno or 0, "an error")
+            raise _RefusedError("gone", f"the contents cannot be read ({code})", [request["folder"]]) from e
+    else:
+        if op == "drop" or request.get("drop"):
+            _remove(path)
+    return {}, data
+
+
+def answer(request: t.Mapping[str, t.Any], texts: t.Any = None) -> tuple[dict[str, t.Any], bytes]:
+    """Answer one request: header and what follows it of the contents. Never raises; errors are in the header.
+
+    :param texts: _texts.py as a module, for components of other kinds than files.
+    """
+    try:
+        op = request.get("op") if isinstance(request, dict) else None
+        if op in ("read", "drop"):
+            return _handed_over(op, request)
+        return _answer(*_checked(request, texts))
     except _RefusedError as e:
         return {"error": e.error}, b""
     except Exception as e:  # noqa: BLE001  # a traceback could show content; where it happened is enough
         return {"error": _internal(e)}, b""
 
 
-def _checked(request: t.Mapping[str, t.Any]) -> tuple[str, str, list[dict[str, t.Any]], dict[str, int]]:
+def _checked(
+    request: t.Mapping[str, t.Any], texts: t.Any
+) -> tuple[str, str, list[dict[str, t.Any]], dict[str, int], dict[str, t.Any]]:
     try:
         op, root = request["op"], request.get("root", "/")
         limits = {key: int(request["limits"][key]) for key in ("bytes", "entries")}
@@ -539,12 +776,24 @@ def _checked(request: t.Mapping[str, t.Any]) -> tuple[str, str, list[dict[str, t
                 "unreadable": given.get("unreadable", "error"),
                 "absent": given.get("absent", "error"),
                 "volatile": [str(pattern) for pattern in given.get("volatile", ())],
+                "bytes": int(given.get("bytes", limits["bytes"])),
+                "kind": str(given.get("kind", _FILES)),
+                "source": given.get("source", {}),
+                "texts": texts,
             }
             for given in request["components"]
         ]
+        given = request.get("deliver", {})
+        deliver = {
+            "stdout": int(given.get("stdout", sys.maxsize)),
+            "folders": [str(folder) for folder in given.get("folders", ())],
+        }
         for component in components:
             Excludes(component["excludes"])
-            Excludes({"pattern": pattern, "reason": "volatile"} for pattern in component["volatile"])
+            if component["kind"] == _FILES:
+                Excludes({"pattern": pattern, "reason": "volatile"} for pattern in component["volatile"])
+            elif texts is None:
+                raise ValueError(f"component {component['name']} is no files, and nothing came that could gather it")
             for path in component["paths"]:
                 odd = {"", ".", ".."} & set(path[1:].split("/")) if path != "/" else set()
                 if not path.startswith("/") or b"\0" in _bytes(path) or odd:
@@ -553,32 +802,49 @@ def _checked(request: t.Mapping[str, t.Any]) -> tuple[str, str, list[dict[str, t
             raise ValueError("operation, root or component names are not usable")
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise _RefusedError("request", f"the request is not usable: {e}") from e
-    return op, root, components, limits
+    return op, root, components, limits, deliver
 
 
 def _answer(
-    op: str, root: str, components: list[dict[str, t.Any]], limits: dict[str, int]
+    op: str, root: str, components: list[dict[str, t.Any]], limits: dict[str, int], deliver: dict[str, t.Any]
 ) -> tuple[dict[str, t.Any], bytes]:
+    _sweep(deliver["folders"])
+    spool = _Spool(deliver["stdout"], deliver["folders"]) if op == "content" else None
+    try:
+        header = _walked(op, root, components, limits, spool)
+        told, contents = spool.finish() if spool is not None else ({}, b"")
+    except BaseException:
+        if spool is not None:
+            spool.discard()
+        raise
+    return {**header, **told}, contents
+
+
+def _walked(
+    op: str,
+    root: str,
+    components: list[dict[str, t.Any]],
+    limits: dict[str, int],
+    spool: _Spool | None,
+) -> dict[str, t.Any]:
     now = int(time.time())
     try:
         root_fd = os.open(_bytes(root), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as e:
         if e.errno == errno.ENOENT and components and all(c["absent"] == "leave_out" for c in components):
             # as of an empty folder
-            return {"host": _host(now), "components": {c["name"]: _nothing(c, op) for c in components}}, b""
+            return {"host": _host(now, root), "components": {c["name"]: _nothing(c, op) for c in components}}
         raise _RefusedError("root", f"{root} cannot be opened ({errno.errorcode.get(e.errno or 0)})", [root]) from e
     try:
-        walks = [_Walk(root_fd, component, limits, op == "content") for component in components]
+        walks = [_begun(root_fd, component, limits, spool) for component in components]
         for walk in walks:
             walk.take()
     finally:
         os.close(root_fd)
     _refuse_gaps(components, walks)
     answers = {}
-    contents: list[bytes] = []
     for component, walk in zip(components, walks):
-        entries, chunks = walk.finish()
-        contents += chunks
+        entries, places = walk.finish()
         answers[walk.name] = {
             "fingerprint": fingerprint(entries, walk.absent),
             "entries": len(entries),
@@ -587,15 +853,41 @@ def _answer(
             "left_out_bytes": walk.left_out_bytes,
             "changed_while_read": sorted(walk.changed, key=_bytes),
         }
-        if component["volatile"]:
+        if component["volatile"] and component["kind"] != _FILES:
+            answers[walk.name]["normalised"] = fingerprint(walk.steady(), ())
+        elif component["volatile"]:
             answers[walk.name]["normalised"] = normalised(entries, walk.absent, component["volatile"])
         if op != "fingerprint":
             answers[walk.name]["listing"] = entries
-    return {"host": _host(now), "components": answers}, b"".join(contents)
+        if op == "content":
+            answers[walk.name]["contents"] = places
+    return {"host": _host(now, root), "components": answers}
 
 
-def _host(now: int) -> dict[str, t.Any]:
-    return {"python": ".".join(map(str, sys.version_info[:3])), "euid": os.geteuid(), "time": now}
+def _begun(root: int, component: dict[str, t.Any], limits: dict[str, int], spool: _Spool | None) -> t.Any:
+    if component["kind"] == _FILES:
+        return _Walk(root, component, limits, spool)
+    return component["texts"].Texts(component, spool, _RefusedError)
+
+
+def _host(now: int, root: str) -> dict[str, t.Any]:
+    told = {"python": ".".join(map(str, sys.version_info[:3])), "euid": os.geteuid(), "time": now}
+    return {**told, "machine": _machine(root)}
+
+
+def _machine(root: str) -> str | None:
+    """A digest of machine-id(5), which is to leave the host in no other form; None where it is not made yet."""
+    try:
+        fd = os.open(os.path.join(_bytes(root), b"etc/machine-id"), _FILE_FLAGS)
+        try:
+            held = os.read(fd, _READ) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+        finally:
+            os.close(fd)
+    except OSError:
+        return None
+    if held.strip() in (b"", b"uninitialized"):
+        return None
+    return hashlib.sha256(b"holdfast machine v1\0" + held).hexdigest()
 
 
 def _nothing(component: t.Mapping[str, t.Any], op: str) -> dict[str, t.Any]:
@@ -611,10 +903,11 @@ def _nothing(component: t.Mapping[str, t.Any], op: str) -> dict[str, t.Any]:
     }
     if component["volatile"]:
         answer["normalised"] = normalised([], absent, component["volatile"])
-    return answer if op == "fingerprint" else {**answer, "listing": []}
+    more: dict[str, t.Any] = {"entries": {"listing": []}, "content": {"listing": [], "contents": []}}.get(op, {})
+    return {**answer, **more}
 
 
-def _refuse_gaps(components: list[dict[str, t.Any]], walks: list[_Walk]) -> None:
+def _refuse_gaps(components: list[dict[str, t.Any]], walks: list[t.Any]) -> None:
     """Raise for what could not be read, then for components of which nothing is there."""
     unreadable = []
     for component, walk in zip(components, walks):
@@ -635,24 +928,35 @@ def _refuse_gaps(components: list[dict[str, t.Any]], walks: list[_Walk]) -> None
         raise _RefusedError("absent", f"no path of {names} exists", [path for _name, paths in gone for path in paths])
 
 
-def pack(header: t.Mapping[str, t.Any], blob: bytes = b"") -> str:
-    """Spell an answer: base64 of zlib of 8 hex digits (length of the header), the header as JSON, the blob."""
+def pack(header: t.Mapping[str, t.Any], contents: bytes = b"") -> str:
+    """Spell an answer: base64 of zlib of 8 hex digits (length of the header) and the header as JSON, then contents.
+
+    :param contents: what follows, compressed already.
+    """
     head = _json(header)
-    # level 1: the host's time is dearer than the last tenth of the bytes
-    squeeze = zlib.compressobj(1)
-    squeezed = squeeze.compress(b"%08x" % len(head) + head) + squeeze.compress(blob) + squeeze.flush()
-    return base64.b64encode(squeezed).decode("ascii")
+    return base64.b64encode(zlib.compress(b"%08x" % len(head) + head, 1) + contents).decode("ascii")
 
 
 def serve(source: t.BinaryIO, sink: t.TextIO) -> None:
-    """Read one request (a line of JSON) and print one line: the mark, and the packed answer."""
+    """Read one request (a line of JSON, then perhaps _texts.py) and print one line: the mark, and the packed answer."""
     polite()
     try:
         request = json.loads(source.readline())
     except (ValueError, RecursionError):
         request = {}
-    sink.write(MARK + pack(*answer(request)) + "\n")
+    sink.write(MARK + pack(*answer(request, _brought(request, source))) + "\n")
     sink.flush()
+
+
+def _brought(request: t.Any, source: t.BinaryIO) -> t.Any:
+    """The program that follows a request which says how many bytes it has: most hosts need none."""
+    size = request.get("program") if isinstance(request, dict) else None
+    if not isinstance(size, int):
+        return None
+    texts: t.Any = type(sys)("holdfast_texts")
+    # as BOOTSTRAP does with this one
+    exec(compile(source.read(size), texts.__name__, "exec"), texts.__dict__)  # noqa: S102
+    return texts
 
 
 def polite() -> None:
@@ -740,6 +1044,21 @@ def _xattrs(where: int | bytes, *, follow_symlinks: bool = True) -> dict[str, di
         if e.errno not in _NO_XATTR:
             raise
     return {"xattrs": found} if found else {}
+
+
+def _link(folder: int, name: bytes, st: os.stat_result) -> dict[str, t.Any]:
+    """Target and attributes of a symlink, as keywords of an entry; it has no descriptor that could hold it steady."""
+    try:
+        target = os.readlink(name, dir_fd=folder)
+    except OSError as e:
+        if e.errno != errno.EINVAL:
+            raise
+        raise OSError(errno.ELOOP, "not the symlink it was") from e
+    xattrs = _xattrs(b"/proc/self/fd/%d/%s" % (folder, name), follow_symlinks=False)
+    after = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if (st.st_dev, st.st_ino, st.st_ctime_ns) != (after.st_dev, after.st_ino, after.st_ctime_ns):
+        raise OSError(errno.ELOOP, "not the symlink it was")
+    return {"target": _text(target), **xattrs}
 
 
 @functools.lru_cache(maxsize=None)

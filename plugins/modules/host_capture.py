@@ -12,12 +12,15 @@ description:
   - The collection's own actions run it where a connection cannot pipe to the host. It is not meant for playbooks,
     and its options and return values may change in any release.
   - The answer is not protected in any way. With O(request) asking for contents it holds configuration in clear.
+  - Contents that are too large for an answer wait in a private file in the host's temporary folder, until a further
+    request takes or drops them.
 author:
   - The holdfast.config contributors (@holdfast-config)
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode). Nothing is ever changed on the host, so both modes do the same.
+    description:
+      - Can run in C(check_mode). Nothing but temporary files is ever changed on the host, so both modes do the same.
   diff_mode:
     support: none
     description: Returns details on what has changed, or would change, in C(diff_mode).
@@ -46,7 +49,8 @@ EXAMPLES = r"""
 RETURN = r"""
 answer:
   description:
-    - Base64 of a zlib stream. In it are eight hex digits, the length of the header; the header, in JSON; the contents.
+    - Base64 of a zlib stream, in which are eight hex digits, the length of the header, and the header, in JSON. The
+      contents, or a part of them, follow that stream.
     - A header with C(error) in it tells why there is no answer.
   returned: success
   type: str
@@ -57,7 +61,7 @@ import json
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _tree
+from ..module_utils import _texts, _tree
 
 
 def main() -> None:
@@ -72,7 +76,7 @@ def main() -> None:
         request = json.loads(module.params["request"])
     except ValueError:
         request = {}
-    module.exit_json(changed=False, answer=_tree.pack(*_tree.answer(request)))
+    module.exit_json(changed=False, answer=_tree.pack(*_tree.answer(request, _texts)))
 
 
 if __name__ == "__main__":

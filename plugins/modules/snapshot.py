@@ -17,6 +17,7 @@ description:
     alone.
   - A failure is noted for the recovery point before it fails the task, so that ignoring it does not hide it.
   - Nothing is written to the host.
+  - With O(content) it stores what other tasks have told instead, and the host is not reached.
 extends_documentation_fragment:
   - holdfast.config.attributes
   - holdfast.config.attributes.actiongroup
@@ -33,6 +34,55 @@ attributes:
   idempotent:
     support: full
 options:
+  content:
+    description:
+      - Texts that other tasks have told of this host. Given them, the task stores these and nothing else, and asks the
+        host for nothing. Each is a stream of its own, beside those of the host's own snapshot and of other such tasks.
+      - No text shows in a result, a log or a diff.
+    type: list
+    elements: dict
+    version_added: 0.1.0
+    suboptions:
+      name:
+        description:
+          - The name of the text and of its stream, a small letter, then letters, digits, C(_) and C(-). It is none of
+            a component of the host.
+        type: str
+        required: true
+      text:
+        description: The text. An empty one is refused unless O(content[].allow_empty).
+        type: str
+        required: true
+      allow_empty:
+        description: Take an empty text for what it is.
+        type: bool
+        default: false
+      tier:
+        description: Its tier, which says how long it is kept.
+        type: str
+        default: tier1
+      owner:
+        description: Who answers for it.
+        type: str
+        default: unassigned
+      data_class:
+        description: Your word for how secret it is.
+        type: str
+        default: internal
+      volatile:
+        description: Regular expressions. Lines in which one is found are stored, and their change is no drift.
+        type: list
+        elements: str
+        default: []
+      secrets:
+        description: Regular expressions of lines that hold a secret, in the group named C(secret).
+        type: list
+        elements: str
+        default: []
+      max_bytes:
+        description: How large it may be, a number of bytes or a text like V(512MiB), up to V(1GiB).
+        type: str
+        default: 64MiB
   point:
     description:
       - The name of the open recovery point. Without it C(main) where that is open, else a point for this host alone.
@@ -47,6 +97,14 @@ notes:
 EXAMPLES = r"""
 - name: Capture what the inventory declares
   holdfast.config.snapshot:
+
+- name: Store what a management controller has told another task
+  holdfast.config.snapshot:
+    content:
+      - name: bmc
+        text: "{{ bmc_told.stdout }}"
+        owner: datacentre
+        volatile: ["^# read at"]
 
 - name: Capture one component that the play declares
   holdfast.config.snapshot:
@@ -71,7 +129,7 @@ streams:
   elements: dict
   contains:
     stream:
-      description: The stream's name, a tier.
+      description: The stream's name, a tier or that of a pushed text.
       type: str
       sample: tier1
     state:
@@ -101,6 +159,10 @@ streams:
       sample: []
     left_out_count:
       description: How many these are in all.
+      type: int
+      sample: 0
+    left_out_bytes:
+      description: How large the files are that are left out, whatever the reason, excludes included.
       type: int
       sample: 0
     snapshot:

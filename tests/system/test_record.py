@@ -272,7 +272,7 @@ def test_what_is_wrong_is_said(board: Board, story: Story) -> None:
         "retired already": (ask, "host web2 has no live stream"),
         "stream": ({**ask, "host": "web1", "stream": "tier9"}, "host web1 has no live stream tier9"),
         "no reason": ({**ask, "host": "web1", "reason": ""}, "not told who asks them to sign, or why"),
-        "days": ({**ask, "host": "web1", "valid_days": 91}, "91 is not a number of days"),
+        "days": ({**ask, "host": "web1", "valid_days": 91}, "91 is out of range"),
         "folder": ({**ask, "host": "web1", "to_sign": f"{lab.path}/none/file"}, "cannot be written"),
         "short id": ({**sign, "request": "abc", "signature": str(own)}, "'abc' is not the id of a request"),
         "unknown id": ({"state": "checked", "request": "0" * 12}, "no requests have that id"),

@@ -36,7 +36,7 @@ FOUNDATIONS: dict[str, frozenset[str]] = {
 }
 BELOW_USECASES = frozenset({*FOUNDATIONS, "catalog"})
 STDLIB_ROOMS = frozenset({"errors", "model"})
-ONE_FILE_LIBRARIES = ("boto3", "hvac", "pyrage", "rfc3161_client", "zstandard")
+ONE_FILE_LIBRARIES = ("boto3", "hvac", "pyrage", "rfc3161_client", "yaml", "zstandard")
 
 INTERNAL_MODULES = frozenset({"host_apply", "host_capture"})
 ATTRIBUTES = ("check_mode", "diff_mode", "idempotent")
@@ -136,9 +136,10 @@ def layers(root: Path) -> list[str]:
 
 
 def _below(found: Import, importer: str) -> bool:
-    """Outside plugin_utils a room stands on what hosts run alone: capture on the walk, the upper rooms on all of it."""
+    """Outside plugin_utils a room stands on what hosts run alone: capture on what gathers, upper rooms on all of it."""
     kind, file = [*found.name.split("."), ""][1:3]
-    return kind == "module_utils" and (importer not in FOUNDATIONS or (importer, file) == ("capture", "_tree"))
+    near = importer == "capture" and file in ("_texts", "_tree")
+    return kind == "module_utils" and (near or importer not in FOUNDATIONS)
 
 
 def standard_library_only(root: Path) -> list[str]:

@@ -10,15 +10,17 @@ import dataclasses
 import datetime as dt
 import re
 import typing as t
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .. import keyring, store
-from ..errors import PolicyError
+from ..capture import presets
+from ..errors import NameRefusedError, PolicyError
+from ..format import names
 from ..keyring import people
 from ..keyring.base import Keyring
 from ..model.people import read_people, read_quorum
-from ..model.policy import Finding, Policy, read_classes, read_policy, refuse
+from ..model.policy import Finding, Policy, read_classes, read_policy, read_pushed, refuse
 from ..model.retention import RetentionClass
 from ..model.root import Person, Quorum
 from ..store.base import Store
@@ -59,8 +61,11 @@ REPOSITORY: Mapping[str, t.Any] = {
 POLICY: Mapping[str, t.Any] = {
     "classes": {"type": "dict"},
     "tiers": {"type": "dict"},
-    "components": {"type": "list", "elements": "dict"},
+    "components": {"type": "list", "elements": "raw"},
+    "component_paths": {"type": "list", "elements": "path"},
 }
+# raw: what a validator says of a text that it does not like would hold the text
+CONTENT: Mapping[str, t.Any] = {"content": {"type": "raw"}}
 PEOPLE: Mapping[str, t.Any] = {
     "people": {"type": "list", "elements": "dict"},
     "quorum": {"type": "dict"},
@@ -110,13 +115,59 @@ class Options:
         return Location.read(self.inherited("repository"), self.inherited("repository_id"))
 
     def policy(self, host: str) -> Policy:
-        """The policy of *host*; raises PolicyError with every finding."""
+        """The policy of *host*, or of what the task pushes for it; raises PolicyError with every finding."""
+        if self.pushed:
+            return read_pushed(
+                host=host,
+                classes=self.inherited("classes"),
+                tiers=self.inherited("tiers"),
+                content=plain(self._args["content"], binary=True),
+                declared=self.inherited("components"),
+            )
+        findings: list[Finding] = []
+        folders = presets.read_folders(self.inherited("component_paths"), findings)
+        refuse(findings, host=host)
         return read_policy(
             host=host,
             classes=self.inherited("classes"),
             tiers=self.inherited("tiers"),
             components=self.inherited("components"),
+            presets=presets.finder(folders),
         )
+
+    @property
+    def pushed(self) -> tuple[str, ...]:
+        """Names of the texts that the task pushes, as they were given; none where it captures the host itself."""
+        given = self._args.get("content")
+        if given is None:
+            return ()
+        listed = given if isinstance(given, Sequence) and not isinstance(given, (str, bytes)) else ()
+        return tuple(str(one.get("name")) for one in listed if isinstance(one, Mapping)) or ("",)
+
+    def host_id(self, host: str, task_vars: Mapping[str, t.Any]) -> str:
+        """The identity of *host*, its name where none is declared.
+
+        :param task_vars: with the whole inventory, which is asked only for a host of that name.
+        :raises PolicyError: it cannot be one, or another host of the inventory has it by its name.
+        """
+        value = self.inherited("host_id")
+        if value is None:
+            return host
+        key = "holdfast_host_id"
+        if not isinstance(value, str):
+            refuse([Finding(key, f"{value!r} is not a text", "Give a name, in quotes.")], host=host)
+        try:
+            names.escape_host(value)
+            names.refuse_colliding((host, value))
+        except NameRefusedError as e:
+            remedy = "Give a name that was never another host's, or what the inventory called this one before."
+            refuse([Finding(key, e.message, remedy)], host=host)
+        if value != host and value in task_vars["groups"]["all"]:
+            other = task_vars["hostvars"][value].get(key)
+            if other in (None, value):
+                remedy = f"Take {value} out of the inventory, or give it a {key} that was never used."
+                refuse([Finding(key, f"{host} would have the identity of host {value}", remedy)], host=host)
+        return str(value)
 
     def classes(self) -> Mapping[str, RetentionClass]:
         """The retention classes; raises PolicyError with every finding."""
@@ -293,12 +344,17 @@ def _read_timestamp(given: t.Any) -> Mapping[str, t.Any] | None:
     }
 
 
-def plain(value: t.Any) -> t.Any:
-    """Strip the tags that Ansible's data tagging puts on values: the library sees plain Python."""
+def plain(value: t.Any, *, binary: bool = False) -> t.Any:
+    """Strip the tags that Ansible's data tagging puts on values: the library sees plain Python.
+
+    :param binary: take bytes too, as YAML's ``!!binary`` gives them.
+    """
     if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner, binary=binary) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(inner) for inner in value]
+        return [plain(inner, binary=binary) for inner in value]
+    if binary and isinstance(value, bytes):
+        return bytes(value)
     if isinstance(value, str):
         return str(value)
     if value is None or isinstance(value, bool):

@@ -173,11 +173,7 @@ def _still_live(pending: Pending, live: Mapping[tuple[str, str], StreamEntry]) -
     if not isinstance(pending.document, Record):
         return []
     retirement = records.retirement_of(pending.document, pending.id)
-    return sorted(
-        entry.stream
-        for entry in live.values()
-        if entry.host == retirement.host and retirement.stream in (None, entry.stream) and not retirement.ends(entry)
-    )
+    return sorted(entry.stream for entry in live.values() if retirement.names(entry) and not retirement.ends(entry))
 
 
 def _next_steps(found: Mapping[str, t.Any], to_sign: str | None) -> list[str]:

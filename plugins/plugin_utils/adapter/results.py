@@ -139,6 +139,7 @@ def receipt(given: Receipt, *, diff: bool) -> dict[str, t.Any]:
                 "stored_bytes": part.stored_bytes,
                 "left_out": [{"path": gap.path, "reason": gap.reason} for gap in part.gaps[:_NAMED]],
                 "left_out_count": len(part.gaps),
+                "left_out_bytes": part.left_out_bytes,
                 "snapshot": part.entry.manifest.sha256 if part.entry else "",
             }
             for part in given.streams

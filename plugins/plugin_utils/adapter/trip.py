@@ -15,12 +15,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ansible import constants
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.connection.local import Connection as LocalConnection
 
 from ...module_utils._tree import BOOTSTRAP, MARK
-from ..errors import ConnectionLostError, PolicyError
+from ..errors import PolicyError
+from . import endings
 
 _HALVES = Path(__file__).parents[2] / "module_utils"
 _MODULES = {"tree": "holdfast.config.host_capture", "apply": "holdfast.config.host_apply"}
@@ -31,31 +32,35 @@ class HostTrip:
 
     def __init__(self, action: ActionBase, task_vars: Mapping[str, t.Any]) -> None:
         self._action = action
-        self._task_vars = dict(task_vars)
+        # Ansible overrules a module's own no_log by this, and a request names all that is captured
+        self._task_vars = {**task_vars, "ansible_no_target_syslog": True}
 
     def __call__(self, half: str, request: Mapping[str, t.Any], payload: bytes = b"") -> str:
         """Send *request* and *payload* to a half and return what it printed; content never reaches a log."""
-        asked = json.dumps(request)
+        asked = json.dumps(self._placed(request))
         interpreter = self._interpreter()
         try:
             with self._unlogged():
+                printed = None
                 if interpreter is not None and self._takes_stdin():
-                    return self._pipe(half, interpreter, asked, payload)
-                return self._module(half, asked, payload)
+                    printed = self._pipe(half, interpreter, asked, payload)
+                return self._module(half, asked, payload) if printed is None else printed
         except AnsibleConnectionFailure as e:
-            raise ConnectionLostError("the host was not reached", remedy="Look at the connection and run again.") from e
+            raise endings.not_reached(str(e)) from e
+        except AnsibleError as e:
+            raise endings.not_run(str(e)) from e
 
-    def _pipe(self, half: str, interpreter: str, asked: str, payload: bytes) -> str:
+    def _pipe(self, half: str, interpreter: str, asked: str, payload: bytes) -> str | None:
+        """None where the host wants a terminal, which nothing can be piped through."""
         source = (_HALVES / f"_{half}.py").read_bytes()
         sent = b"%d\n" % len(source) + source + asked.encode() + b"\n" + payload
         command = f"{shlex.quote(interpreter)} -I -S -c {shlex.quote(BOOTSTRAP)}"
         answer = self._action._low_level_execute_command(command, in_data=sent, sudoable=True)
         if answer["rc"] != 0:
-            raise ConnectionLostError(
-                f"the host's half ended with status {answer['rc']}",
-                item=interpreter,
-                remedy="Check that this is a Python 3.8 or newer on the host (ansible_python_interpreter).",
-            )
+            said = f"{answer['stdout']}\n{answer['stderr']}"
+            if self._become() and endings.wants_terminal(said):
+                return None
+            raise endings.ended(answer["rc"], said, interpreter=interpreter, become=self._become())
         return str(answer["stdout"])
 
     def _module(self, half: str, asked: str, payload: bytes) -> str:
@@ -67,12 +72,9 @@ class HostTrip:
                 module_name=_MODULES[half], module_args=args, task_vars=self._task_vars
             )
         if "answer" not in result:
-            status = result.get("rc", "unknown")
-            raise ConnectionLostError(
-                f"the host's half did not answer, and ended with status {status}",
-                item=self._interpreter() or "interpreter discovery",
-                remedy="Check the host's Python (3.8 or newer; ansible_python_interpreter) and free space.",
-            )
+            said = "\n".join(str(result.get(name, "")) for name in ("msg", "module_stdout", "module_stderr"))
+            interpreter = self._interpreter() or "interpreter discovery"
+            raise endings.ended(result.get("rc", 1), said, interpreter=interpreter, become=self._become())
         return f"{MARK}{result['answer']}"
 
     def _send(self, stack: contextlib.ExitStack, payload: bytes) -> str:
@@ -94,10 +96,27 @@ class HostTrip:
         self._action._fixup_perms2((folder, remote))
         return remote
 
+    def _placed(self, request: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
+        """Say where on the host content may wait that is too large for one answer: in Ansible's temporary folders."""
+        if "deliver" not in request:
+            return request
+        option = self._action.get_shell_option
+        folders = [option("remote_tmp", default="~/.ansible/tmp"), *option("system_tmpdirs", default=[])]
+        return {**request, "deliver": {**request["deliver"], "folders": [str(folder) for folder in folders]}}
+
     def _takes_stdin(self) -> bool:
         connection = self._action._connection
         become = connection.become
-        return bool(connection.has_pipelining and (become is None or become.pipelining))
+        if become is None:
+            return bool(connection.has_pipelining)
+        if isinstance(connection, LocalConnection) and become.get_option("become_pass"):
+            # it gives the password by a terminal, which then is the command's stdin
+            return bool(become.pipelining and connection.get_option("pipelining"))
+        return bool(connection.has_pipelining and become.pipelining)
+
+    def _become(self) -> str | None:
+        become = self._action._connection.become
+        return None if become is None else str(become.name)
 
     def _interpreter(self) -> str | None:
         configured = constants.config.get_config_value("INTERPRETER_PYTHON", variables=self._task_vars)

@@ -6,19 +6,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 
-from ..model.component import Component
+from ..errors import CaptureError, ConnectionLostError
+from ..model.component import FILES, MOST_BYTES, Component
 from ..model.content import ComponentContent, PlainFingerprint
 from ..model.entry import Entry, EntryKind
 from . import wire
 from .base import Source
 
-LIMIT_BYTES = 64 * 1024 * 1024
 LIMIT_ENTRIES = 200_000
-# listings are JSON: a generous kilobyte an entry
+# compressed content that one answer may hold; larger content comes in ranges of as much (docs/adr/0014)
+DELIVER_BYTES = 16 * 1024 * 1024
+# listings are JSON: a generous kilobyte an entry, and more where several components have many
 _HEADER_BYTES = 1024 * LIMIT_ENTRIES
+_LISTING_BYTES = 64 * 1024 * 1024
+_AGAIN = "Nothing of it was used. Run again."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,20 +44,34 @@ class Survey:
 
 
 class Host(Source):
-    """A host reached by *trip*; *root* is the folder below which its paths are looked up."""
+    """A host reached by *trip*; *root* is the folder below which its paths are looked up.
 
-    def __init__(self, trip: wire.Trip, *, root: str = "/", limit_bytes: int = LIMIT_BYTES) -> None:
+    :param limit_bytes: what any component may hold, whatever it allows itself.
+    :param deliver_bytes: compressed content that one answer may hold.
+    """
+
+    def __init__(
+        self,
+        trip: wire.Trip,
+        *,
+        root: str = "/",
+        limit_bytes: int = MOST_BYTES,
+        deliver_bytes: int = DELIVER_BYTES,
+    ) -> None:
         self._trip = trip
         self._root = root
         self._limit_bytes = limit_bytes
+        self._deliver_bytes = deliver_bytes
 
     def survey(self, components: Sequence[Component]) -> Survey:
         """List what is there of each component, with digests.
 
         Content stays on the host, and nothing there is no error.
         """
-        header, _blob = self._ask("entries", components, absent="leave_out")
-        return Survey(wire.read_listings(components, header), privileged=wire.read_privilege(header))
+        # what was sealed under a larger limit can be looked at whatever the limit is now
+        unbounded = [dataclasses.replace(_as_files(one), max_bytes=self._limit_bytes) for one in components]
+        header, _contents = self._ask("entries", unbounded, absent="leave_out")
+        return Survey(wire.read_listings(unbounded, header), privileged=wire.read_privilege(header))
 
     def apply(
         self, entries: Sequence[Entry], contents: Mapping[str, bytes], *, owners: bool, check: bool = False
@@ -64,21 +84,54 @@ class Host(Source):
         payload = b"" if check else b"".join(contents[e.path] for e in entries if e.kind is EntryKind.FILE)
         request = wire.apply_request(entries, root=self._root, owners=owners, check=check)
         printed = self._trip("apply", request, payload)
-        header, _blob = wire.read_answer(printed, limit_bytes=_HEADER_BYTES, half="apply")
+        header, _contents = wire.read_answer(printed, limit_bytes=_HEADER_BYTES, half="apply")
         return Applied(*wire.read_applied(header))
 
     def _fingerprints(self, components: Sequence[Component]) -> dict[str, PlainFingerprint]:
-        header, _blob = self._ask("fingerprint", components)
+        header, _contents = self._ask("fingerprint", components)
         return wire.read_fingerprints(components, header)
 
     def _content(self, components: Sequence[Component]) -> dict[str, ComponentContent]:
-        header, blob = self._ask("content", components)
-        return wire.read_content(components, header, blob)
+        header, contents = self._ask("content", components)
+        limit_bytes = sum(min(component.max_bytes, self._limit_bytes) for component in components)
+        file = wire.read_file(header, limit_bytes=limit_bytes)
+        if file is None:
+            return wire.read_content(components, header, [contents], limit_bytes=limit_bytes)
+        try:
+            return wire.read_content(components, header, self._ranges(file), limit_bytes=limit_bytes)
+        except BaseException:
+            # where this is lost as well, the next run removes it
+            with contextlib.suppress(CaptureError):
+                self._trip("tree", wire.drop_request(file.folder))
+            raise
+
+    def _ranges(self, file: wire.KeptFile) -> Iterator[bytes]:
+        """The contents that the host keeps in a file, a trip for each range; with the last one it is removed."""
+        digest = hashlib.sha256()
+        for offset in range(0, file.size, self._deliver_bytes):
+            length = min(self._deliver_bytes, file.size - offset)
+            request = wire.range_request(file.folder, offset, length, drop=offset + length == file.size)
+            _header, piece = wire.read_answer(self._trip("tree", request), limit_bytes=_HEADER_BYTES)
+            if len(piece) != length:
+                raise ConnectionLostError(
+                    "the host gave less or more of the contents than was asked for", remedy=_AGAIN
+                )
+            digest.update(piece)
+            yield piece
+        if digest.hexdigest() != file.sha256:
+            raise ConnectionLostError("the contents that came are not those that the host kept", remedy=_AGAIN)
 
     def _ask(
         self, op: str, components: Sequence[Component], *, absent: str = "error"
     ) -> tuple[dict[str, object], bytes]:
         limits = {"bytes": self._limit_bytes, "entries": LIMIT_ENTRIES}
-        request = wire.tree_request(op, components, root=self._root, absent=absent, limits=limits)
-        limit_bytes = self._limit_bytes * max(1, len(components)) + _HEADER_BYTES
-        return wire.read_answer(self._trip("tree", request), limit_bytes=limit_bytes)
+        deliver = None if op == "entries" else self._deliver_bytes
+        request = wire.tree_request(op, components, root=self._root, absent=absent, limits=limits, deliver=deliver)
+        limit_bytes = _HEADER_BYTES + _LISTING_BYTES * len(components)
+        printed = self._trip("tree", request, wire.program(components))
+        return wire.read_answer(printed, limit_bytes=limit_bytes)
+
+
+def _as_files(component: Component) -> Component:
+    """A component of texts as what a restore makes of it: files, whose lines nobody looks at."""
+    return component if component.kind == FILES else dataclasses.replace(component, kind=FILES, source={}, volatile=())

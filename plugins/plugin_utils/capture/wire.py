@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import hashlib
+import io
 import json
 import os
 import re
 import typing as t
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
-from ...module_utils import _tree
-from ..errors import CaptureError, ConnectionLostError, RestoreError, TooLargeError, UnreadableError
-from ..model.component import Component
+from ...module_utils import _texts, _tree
+from ..errors import CaptureError, ConnectionLostError, FormatError, RestoreError, TooLargeError, UnreadableError
+from ..model import sources
+from ..model.component import FILES, Component
 from ..model.content import ComponentContent, PlainFingerprint
 from ..model.entry import Entry, EntryKind, LeftOut
 
@@ -30,8 +34,9 @@ _HEADER_DIGITS = 8
 _HIGHEST_ID = 2**32 - 1
 _HIGHEST_SIZE = 2**53 - 1
 _NAMED = 20
-# how the host's half leaves out what is volatile; digests of another one are not compared
-_NORMALISER = "files-1"
+_STEP = 1 << 16
+# how what is volatile is left out, of files and of texts; digests of another way are not compared
+_NORMALISER, _LINES = "files-1", "lines-1"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -46,13 +51,21 @@ class Trip(t.Protocol):
 
 
 def tree_request(
-    op: str, components: Sequence[Component], *, root: str, absent: str, limits: Mapping[str, int]
+    op: str,
+    components: Sequence[Component],
+    *,
+    root: str,
+    absent: str,
+    limits: Mapping[str, int],
+    deliver: int | None = None,
 ) -> dict[str, t.Any]:
     """Ask for ``fingerprint``, ``entries`` or ``content`` of components below *root*.
 
     :param absent: ``error`` where none of a component's paths exists, or ``leave_out``.
-    :param limits: ``bytes`` of content and ``entries`` that the answer may hold.
+    :param limits: ``bytes`` of content and ``entries`` that a component may hold at most.
+    :param deliver: bytes of compressed content that the answer may hold; what is more the host keeps in a file.
     """
+    brought = program(components)
     return {
         "op": op,
         "root": root,
@@ -63,12 +76,35 @@ def tree_request(
                 "excludes": [{"pattern": e.pattern, "reason": e.reason} for e in component.excludes],
                 "unreadable": component.unreadable,
                 "absent": absent,
+                "bytes": min(component.max_bytes, limits["bytes"]),
                 **({"volatile": list(component.volatile)} if component.volatile else {}),
+                **({} if component.kind == FILES else {"kind": component.kind, "source": component.source}),
             }
             for component in components
         ],
         "limits": dict(limits),
+        **({"program": len(brought)} if brought else {}),
+        **({} if deliver is None else {"deliver": {"stdout": deliver}}),
     }
+
+
+def program(components: Sequence[Component]) -> bytes:
+    """What must follow a request for these components: what gathers texts, where there are any."""
+    needed = any(component.kind != FILES for component in components)
+    return Path(_texts.__file__).read_bytes() if needed else b""
+
+
+def range_request(folder: str, offset: int, length: int, *, drop: bool) -> dict[str, t.Any]:
+    """Ask for bytes of the contents that the host keeps in *folder*.
+
+    :param drop: remove them once they are read.
+    """
+    return {"op": "read", "folder": folder, "offset": offset, "length": length, "drop": drop}
+
+
+def drop_request(folder: str) -> dict[str, t.Any]:
+    """Ask that the host remove the contents that it keeps in *folder*."""
+    return {"op": "drop", "folder": folder}
 
 
 def apply_request(entries: Sequence[Entry], *, root: str, owners: bool, check: bool) -> dict[str, t.Any]:
@@ -83,35 +119,37 @@ def apply_request(entries: Sequence[Entry], *, root: str, owners: bool, check: b
 
 
 def read_answer(text: str, *, limit_bytes: int, half: str = "tree") -> tuple[dict[str, t.Any], bytes]:
-    """Split an answer into its header and its bytes.
+    """Split an answer into its header and what follows it of the contents, as it came.
 
-    :param limit_bytes: what the answer may hold after decompression, header included.
+    :param limit_bytes: what the header may hold after decompression.
     :raises ConnectionLostError: no whole answer is in *text*.
     :raises TooLargeError: it is larger than it may be.
     :raises UnreadableError, CaptureError, RestoreError: what the half itself refused.
     """
-    line = next((line for line in text.splitlines() if line.startswith(MARK)), None)
-    if line is None:
+    # what a profile prints before it may end without a line feed
+    _noise, mark, after = text.partition(MARK)
+    if not mark:
         raise ConnectionLostError(
             "the host's half gave no answer", remedy="Look at the host's Python (3.8 or newer) and at its login banner."
         )
     try:
         unpacker = zlib.decompressobj()
-        data = unpacker.decompress(base64.b64decode(line[len(MARK) :], validate=True), limit_bytes)
-        if unpacker.unconsumed_tail:
-            raise TooLargeError("the host's answer is larger than was asked for")
+        answer = base64.b64decode(after.partition("\n")[0].rstrip("\r"), validate=True)
+        data = unpacker.decompress(answer, limit_bytes + 1)
+        if len(data) > limit_bytes:
+            raise TooLargeError(_LARGER)
         if not unpacker.eof:
             raise ConnectionLostError("the host's answer broke off")
         size = int(data[:_HEADER_DIGITS], 16)
-        header = json.loads(data[_HEADER_DIGITS : _HEADER_DIGITS + size])
+        header = json.loads(data[_HEADER_DIGITS:])
     except (binascii.Error, zlib.error, ValueError, RecursionError) as e:
         raise ConnectionLostError("the host's answer is damaged") from e
-    if not isinstance(header, dict):
+    if not isinstance(header, dict) or size != len(data) - _HEADER_DIGITS:
         raise ConnectionLostError("the host's answer is damaged")
     if "error" in header:
         with _Judged():
             raise _refusal(header["error"]) if half == "tree" else _apply_refusal(header["error"])
-    return header, data[_HEADER_DIGITS + size :]
+    return header, unpacker.unused_data
 
 
 def read_fingerprints(components: Sequence[Component], header: Mapping[str, t.Any]) -> dict[str, PlainFingerprint]:
@@ -133,6 +171,24 @@ def read_privilege(header: Mapping[str, t.Any]) -> bool:
         return int(header["host"]["euid"]) == 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What a half says of its host: its clock, in seconds since 1970, and a digest of its machine id, if it has one."""
+
+    time: int
+    machine: str | None
+
+
+def read_told(header: Mapping[str, t.Any]) -> Told:
+    """Read who has answered, and when by its own clock."""
+    with _Judged():
+        host = header["host"]
+        moment, machine = int(host["time"]), host.get("machine")
+        if abs(moment) > _HIGHEST_SIZE:
+            raise ValueError("no time")
+        return Told(moment, None if machine is None else _digest(machine))
+
+
 def read_applied(header: Mapping[str, t.Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Read an apply's answer: the paths written, and the warnings."""
     with _Judged():
@@ -140,48 +196,170 @@ def read_applied(header: Mapping[str, t.Any]) -> tuple[tuple[str, ...], tuple[st
         return tuple(str(path) for path in header.get("written", ())), warnings
 
 
+@dataclasses.dataclass(frozen=True)
+class KeptFile:
+    """Compressed contents that the host keeps in a folder of its own: their size in bytes and their SHA-256."""
+
+    folder: str
+    size: int
+    sha256: str
+
+
+def read_file(header: Mapping[str, t.Any], *, limit_bytes: int) -> KeptFile | None:
+    """Read where the host keeps the contents, None where they came with the answer.
+
+    :param limit_bytes: what the contents may hold after decompression.
+    :raises TooLargeError: what is kept cannot be the contents of so few bytes.
+    """
+    with _Judged():
+        if "file" not in header:
+            return None
+        file = header["file"]
+        kept = KeptFile(_name(file["folder"]), _within(file["size"], _HIGHEST_SIZE), _digest(file["sha256"]))
+    # what cannot be compressed grows by 5 bytes in 16 KiB (RFC 1951, section 3.2.4; zlib's compressBound)
+    if kept.size > limit_bytes + limit_bytes // 1024 + _STEP:
+        raise TooLargeError(_LARGER)
+    return kept
+
+
 def read_content(
-    components: Sequence[Component], header: Mapping[str, t.Any], blob: bytes
+    components: Sequence[Component], header: Mapping[str, t.Any], pieces: Iterable[bytes], *, limit_bytes: int
 ) -> dict[str, ComponentContent]:
-    """Read the answer to ``content``; sizes and digests must be those of the bytes that came."""
-    found = {}
-    offset = 0
+    """Read the answer to ``content``; sizes and digests must be those of the bytes that came.
+
+    :param pieces: the compressed contents, in pieces of any size; all of them are taken.
+    :param limit_bytes: what the contents of all components may hold.
+    :raises TooLargeError: the host lists more; nothing of it is unpacked.
+    """
+    told = {}
+    files = {}
     with _Judged():
         for component in components:
             answer = header["components"][component.name]
             entries = _listing(component, answer)
-            contents = {}
-            for entry in entries:
-                if entry.kind is EntryKind.FILE:
-                    content = blob[offset : offset + entry.size]
-                    offset += entry.size
-                    if len(content) != entry.size or hashlib.sha256(content).hexdigest() != entry.sha256:
-                        raise ConnectionLostError("the content that came is not what was listed", item=entry.path)
-                    contents[entry.path] = content
-            found[component.name] = ComponentContent(
+            files[component.name] = _in_order(entries, answer["contents"])
+            told[component.name] = ComponentContent(
                 fingerprint=_fingerprint(component, answer),
                 entries=entries,
-                contents=contents,
+                contents={},
                 left_out_bytes=_within(answer["left_out_bytes"], _HIGHEST_SIZE),
                 marks=tuple(f"changed while read: {path}" for path in answer["changed_while_read"]),
             )
-        if offset != len(blob):
-            raise ConnectionLostError("more content came than was listed")
+    if sum(entry.size for entries in files.values() for entry in entries) > limit_bytes:
+        raise TooLargeError(_LARGER)
+    stream = _Unpacked(pieces)
+    found = {}
+    for name, part in told.items():
+        contents = {entry.path: stream.take(entry) for entry in files[name]}
+        found[name] = dataclasses.replace(part, contents=contents)
+    stream.end()
     return found
 
 
-def fingerprint(component: Component, entries: Sequence[Entry], absent: Sequence[str]) -> PlainFingerprint:
-    """Recompute a component's plain fingerprint from its entries, as the host's half does."""
+def _in_order(entries: Sequence[Entry], places: t.Any) -> list[Entry]:
+    """The files of a listing in the order in which their contents come: each of them, once."""
+    files = [place for place, entry in enumerate(entries) if entry.kind is EntryKind.FILE]
+    if not isinstance(places, list) or not all(type(place) is int for place in places) or sorted(places) != files:
+        raise ValueError("not the places of all files")
+    return [entries[place] for place in places]
+
+
+def _steps(pieces: Iterable[bytes]) -> Iterator[memoryview]:
+    for piece in pieces:
+        for at in range(0, len(piece), _STEP):
+            yield memoryview(piece)[at : at + _STEP]
+
+
+def _broken(message: str, item: str | None = None) -> ConnectionLostError:
+    return ConnectionLostError(message, item=item, remedy="Nothing of it was used. Run again.")
+
+
+class _Unpacked:
+    """The contents out of their pieces, one file after the other; never more in memory than is asked for."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._steps = _steps(pieces)
+        self._unpacker = zlib.decompressobj()
+        self._held = memoryview(b"")
+
+    def take(self, entry: Entry) -> bytes:
+        """The content of the next file; raises ConnectionLostError where it is not what was listed."""
+        # joining parts would hold a large file twice
+        content = io.BytesIO()
+        left = entry.size
+        while left:
+            self._held = self._held or self._next()
+            if not self._held:
+                raise _broken("the contents broke off", entry.path)
+            taken = content.write(self._held[:left])
+            self._held = self._held[taken:]
+            left -= taken
+        whole = content.getvalue()
+        if hashlib.sha256(whole).hexdigest() != entry.sha256:
+            raise _broken("the content that came is not what was listed", entry.path)
+        return whole
+
+    def end(self) -> None:
+        """Take what is left of the pieces, which must be the end of the stream and nothing else."""
+        if self._held or self._next():
+            raise _broken("more content came than was listed")
+
+    def _next(self) -> memoryview:
+        """Some bytes of the stream, none at its end."""
+        try:
+            while True:
+                step = self._unpacker.unconsumed_tail or next(self._steps, None)
+                if step is None:
+                    break
+                data = self._unpacker.decompress(step, _STEP)
+                if self._unpacker.unused_data:
+                    raise _broken("more content came than was listed")
+                if data:
+                    return memoryview(data)
+        except zlib.error as e:
+            raise _broken("the contents that came are damaged") from e
+        if not self._unpacker.eof:
+            raise _broken("the contents broke off")
+        return memoryview(b"")
+
+
+def fingerprint(
+    component: Component, entries: Sequence[Entry], absent: Sequence[str], contents: Mapping[str, bytes] | None = None
+) -> PlainFingerprint:
+    """Recompute a component's plain fingerprint from its entries, as the host's half does.
+
+    :param contents: the bytes of its files by path, for texts that have volatile lines.
+    :raises FormatError: what tells what is volatile is no pattern.
+    """
     spelled = [write_entry(entry) for entry in entries]
     answer: dict[str, t.Any] = {
         "fingerprint": _tree.fingerprint(spelled, absent),
         "bytes": sum(entry.size for entry in entries),
         "entries": len(entries),
         "left_out": [],
+        "left_out_bytes": 0,
     }
     if component.volatile:
-        answer["normalised"] = _tree.normalised(spelled, absent, component.volatile)
+        try:
+            if component.kind != FILES:
+                patterns = _texts.compiled(component.volatile)
+                spelled = [_steady(entry, patterns, contents or {}) for entry in spelled]
+                answer["normalised"] = _tree.fingerprint(spelled, absent)
+            else:
+                answer["normalised"] = _tree.normalised(spelled, absent, component.volatile)
+        except ValueError as e:
+            raise FormatError(f"component {component.name} has a pattern that is none", item=component.name) from e
     return _fingerprint(component, answer)
+
+
+def _steady(
+    entry: dict[str, t.Any], patterns: Sequence[re.Pattern[bytes]], contents: Mapping[str, bytes]
+) -> dict[str, t.Any]:
+    """The entry of a text as it would be without volatile lines."""
+    text = _texts.Steady(patterns)
+    text.write(contents.get(entry["path"], b""))
+    size, sha256 = text.finish()
+    return {**entry, "size": size, "sha256": sha256}
 
 
 def write_entry(entry: Entry) -> dict[str, t.Any]:
@@ -261,7 +439,8 @@ def _fingerprint(component: Component, answer: Mapping[str, t.Any]) -> PlainFing
         entries=entries,
         left_out=left_out,
         normalised=stable,
-        normaliser=None if stable is None else _NORMALISER,
+        normaliser=None if stable is None else _NORMALISER if component.kind == FILES else _LINES,
+        left_out_bytes=_within(answer["left_out_bytes"], _HIGHEST_SIZE),
     )
 
 
@@ -281,7 +460,17 @@ def _listing(component: Component, answer: Mapping[str, t.Any]) -> tuple[Entry, 
                 remedy="Nothing of it was used. Find out what runs on that host.",
             )
     _require_tree(entries)
+    if component.kind != FILES and not _are_texts(component, entries):
+        raise ValueError("not the texts that were asked for, or not as texts are")
     return entries
+
+
+def _are_texts(component: Component, entries: Sequence[Entry]) -> bool:
+    folder, items = sources.folder(component.name), sources.items(component)
+    return len(entries) == len(items) and all(
+        entry == read_entry(_texts.entry(folder, item, entry.size, entry.sha256))
+        for entry, item in zip(entries, items, strict=True)
+    )
 
 
 def _require_tree(entries: Sequence[Entry]) -> None:
@@ -307,7 +496,8 @@ def _refusal(error: Mapping[str, t.Any]) -> CaptureError:
         remedy = "Grant the right (become), exclude the path, or set the component's unreadable to leave_out."
         return UnreadableError(message, item=named, remedy=remedy)
     if kind == "too_large":
-        return TooLargeError(message, item=named, remedy="Narrow the component or exclude what is no configuration.")
+        remedy = "Exclude what is no configuration, narrow the component, or raise its max_bytes if they are too many."
+        return TooLargeError(message, item=named, remedy=remedy)
     return CaptureError(message, item=named, remedy=_CAPTURE_REMEDIES.get(kind, _REPORT))
 
 
@@ -325,11 +515,17 @@ def _told(error: Mapping[str, t.Any]) -> tuple[str, str, str]:
     return str(error.get("type", "")), str(error.get("message", "the host's half refused")), named
 
 
+_LARGER = "the host's answer is larger than was asked for"
 _REPORT = "Run again; if it comes back, report it with this sentence."
 _OLDER = "Use the host's half of this version: remove copies of the collection that are older."
 _CAPTURE_REMEDIES = {
     "absent": "Correct the component's paths, or declare it only for hosts that have it.",
+    "command": "Run it by hand there, as the user whom the play becomes; correct it, or its accept or timeout.",
+    "gone": "Run again. Something removes files from the host's temporary folder while a run is going on.",
+    "no_folder": "Name a folder that the user who reads can write, in ansible_remote_tmp.",
+    "no_space": "Free some of that file system, or name a folder of another one in ansible_remote_tmp.",
     "os": "Look at that path on the host and run again.",
+    "process": "Start it, or declare the component only for hosts where it runs.",
     "request": _OLDER,
     "root": "Make that folder, or name another.",
 }

@@ -77,8 +77,10 @@ class _Member:
     xattrs: Mapping[str, bytes]
 
 
-def write(*, host: str, stream: str, captured_at: dt.datetime, parts: Sequence[ComponentContent]) -> tuple[bytes, int]:
-    """Build the tar of a snapshot; returns its bytes and the number of its members."""
+def write(
+    *, host: str, stream: str, captured_at: dt.datetime, parts: Sequence[ComponentContent]
+) -> tuple[list[bytes], int]:
+    """Build the tar of a snapshot; returns its bytes, in pieces, and the number of its members."""
     members = [pair for part in parts for pair in _component_members(part)]
     guide = _GUIDE_TEXT.format(host=host, stream=stream, captured_at=canonical.moment(captured_at)).encode()
     files = canonical.dump(
@@ -100,7 +102,7 @@ def write(*, host: str, stream: str, captured_at: dt.datetime, parts: Sequence[C
     own = [(GUIDE, guide), (SUMS, sums), (FILES, files)]
     mtime_ns = int(captured_at.timestamp()) * 10**9
     everything = [(_own_member(name, len(data), mtime_ns), data) for name, data in own] + members
-    return tar.write(everything), len(everything)
+    return tar.pieces(everything), len(everything)
 
 
 def read(data: bytes, *, max_members: int, max_bytes: int, what: str) -> Pack:

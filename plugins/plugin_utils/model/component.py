@@ -14,6 +14,9 @@ from collections.abc import Mapping
 FILES = "files"
 # what each kind of source gives: docs/guide_components.md
 KINDS = (FILES, "command", "environment", "api", "content")
+# what a component may hold unless its declaration says otherwise, and what that may say at most
+DEFAULT_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 1024 * 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,13 +33,15 @@ class Handling:
 
     ``secrets`` are regular expressions for redaction: of a matching line the group ``secret`` is masked, or all of it.
     ``preserve`` are path patterns, as in excludes, whose live content a restore leaves alone. ``validate`` is the
-    command that judges the configuration, ``reload`` the systemd units that take it up.
+    command that judges the configuration, ``reload`` the systemd units that take it up; a host may lack some of them.
+    ``alternatives`` are paths that not every system has: it is no gap where they do not exist.
     """
 
     secrets: tuple[str, ...] = ()
     preserve: tuple[str, ...] = ()
     validate: tuple[str, ...] = ()
     reload: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +51,9 @@ class Component:
     ``unreadable`` is ``error`` (a path that cannot be read fails the host) or ``leave_out`` (it is recorded as left
     out). ``kind`` is one of KINDS; where it is not ``files``, ``source`` says in plain values what to ask, without
     secrets, and ``paths`` is the folder ``/holdfast/<name>`` that its texts stand in. What matches ``volatile`` is
-    captured and is no drift: path patterns for files, else regular expressions for lines.
+    captured and is no drift: path patterns for files, else regular expressions for lines. ``max_bytes`` bounds the
+    content that a capture takes; it is no part of what a snapshot holds. ``means`` is what else it takes to ask, be it
+    secret, or the pushed text itself: it is written nowhere.
     """
 
     name: str
@@ -59,7 +66,9 @@ class Component:
     kind: str = FILES
     volatile: tuple[str, ...] = ()
     source: Mapping[str, t.Any] = dataclasses.field(default_factory=dict, hash=False)
+    means: Mapping[str, t.Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     handling: Handling = dataclasses.field(default=Handling(), compare=False)
+    max_bytes: int = dataclasses.field(default=DEFAULT_BYTES, compare=False)
 
     def declares(self, path: str) -> bool:
         """Whether *path* is one of the component's paths, one that a glob of it matches, or below such a one."""

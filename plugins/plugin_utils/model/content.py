@@ -28,12 +28,14 @@ class PlainFingerprint:
     left_out: tuple[LeftOut, ...] = ()
     normalised: str | None = None
     normaliser: str | None = None
+    left_out_bytes: int = 0
 
     @property
     def gaps(self) -> tuple[LeftOut, ...]:
         """What is left out although the policy does not exclude it: absent, unreadable, special, or a cache."""
         declared = {exclude.reason for exclude in self.component.excludes}
-        return tuple(left for left in self.left_out if left.reason not in declared)
+        absent = {LeftOut(path, "absent") for path in self.component.handling.alternatives}
+        return tuple(left for left in self.left_out if left.reason not in declared and left not in absent)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -86,16 +86,16 @@ def ended(
     reasons = {
         key: "retired"
         for key, entry in streams.items()
-        if any(retirement.ends(entry) for retirement in by_host.get(entry.host, ()))
+        if any(retirement.ends(entry) for retirement in by_host.get(entry.host_id, ()))
     }
     # also by what is retired by now: an older copy does not come back to life
     beside: dict[str, list[StreamEntry]] = {}
     for entry in streams.values():
-        beside.setdefault(entry.host, []).append(entry)
+        beside.setdefault(entry.host_id, []).append(entry)
     for key, entry in streams.items():
         if key in reasons:
             continue
-        if superseded(entry, beside[entry.host]):
+        if superseded(entry, beside[entry.host_id]):
             reasons[key] = "superseded"
         elif outlives(entry, classes, now) and expiry(entry.lock_until, classes[entry.retention_class].days) < now:
             reasons[key] = "outlived"
@@ -109,7 +109,7 @@ def superseded(entry: StreamEntry, beside: Iterable[StreamEntry]) -> bool:
     """
     proven: dict[str, dt.datetime] = {}
     for other in beside:
-        if other.host == entry.host and other.stream != entry.stream:
+        if other.host_id == entry.host_id and other.stream != entry.stream:
             for fingerprint in other.fingerprints:
                 proven[fingerprint.component] = max(
                     other.verified_at, proven.get(fingerprint.component, other.verified_at)

@@ -10,11 +10,14 @@ import dataclasses
 import datetime as dt
 import enum
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from ..errors import PolicyError
 from .snapshot import Fingerprint
 
 STATEMENT_LIMIT = 64 * 1024
+# there only where a host that did not change has another inventory name than at its capture
+_NAME = "name"
 
 
 class StreamState(enum.Enum):
@@ -43,7 +46,11 @@ class ObjectRef:
 
 @dataclasses.dataclass(frozen=True)
 class StreamEntry:
-    """One stream in a recovery point. ``extra`` keeps fields a newer writer added."""
+    """One stream in a recovery point. ``extra`` keeps fields a newer writer added.
+
+    ``host`` is the inventory name at the time of capture, which names the objects; ``host_id`` is whose stream it is,
+    whatever the inventory calls that host by now.
+    """
 
     host: str
     host_id: str
@@ -60,8 +67,28 @@ class StreamEntry:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Host and stream: what a live stream is told by."""
-        return (self.host, self.stream)
+        """Identity of the host and stream: what a live stream is told by."""
+        return (self.host_id, self.stream)
+
+    @property
+    def name(self) -> str:
+        """The inventory name under which it was last proven: ``host``, unless its host has another one since."""
+        name = self.extra.get(_NAME)
+        return name if isinstance(name, str) else self.host
+
+    def named(self, name: str) -> StreamEntry:
+        """The same, proven under that inventory name."""
+        extra = {field: value for field, value in self.extra.items() if field != _NAME}
+        return dataclasses.replace(self, extra=extra if name == self.host else {**extra, _NAME: name})
+
+    @property
+    def spoken(self) -> str:
+        """Host and stream, for people."""
+        return f"{self.name}/{self.stream}"
+
+    def belongs_to(self, host: str) -> bool:
+        """Whether *host* is its host's identity, or a name of it that this entry knows."""
+        return host in (self.host_id, self.host, self.name)
 
     @property
     def age_order(self) -> tuple[dt.datetime, str, dt.datetime, dt.datetime]:
@@ -78,7 +105,8 @@ class StreamEntry:
 class Retirement:
     """Says that nobody keeps a host's streams, or one of them, any longer: people signed the record of that digest.
 
-    It speaks of what was last proven at ``at`` or before: a host that comes back is live again.
+    It speaks of what was last proven at ``at`` or before: a host that comes back is live again. ``host`` is an
+    identity, so that a new host of an old name is not meant.
     """
 
     host: str
@@ -88,7 +116,28 @@ class Retirement:
 
     def ends(self, entry: StreamEntry) -> bool:
         """Whether *entry* is what this retires."""
-        return entry.host == self.host and self.stream in (None, entry.stream) and entry.verified_at <= self.at
+        return self.names(entry) and entry.verified_at <= self.at
+
+    def names(self, entry: StreamEntry) -> bool:
+        """Whether it speaks of the stream of *entry*, whenever that was proven."""
+        return entry.host_id == self.host and self.stream in (None, entry.stream)
+
+
+def identity(host: str, entries: Iterable[StreamEntry]) -> str | None:
+    """Whose identity *host* is, or is a name of, among these; None where it is nobody's.
+
+    :raises PolicyError: it means hosts of different identities.
+    """
+    known: dict[str, str] = {}
+    for entry in entries:
+        if entry.belongs_to(host):
+            known.setdefault(entry.host_id, entry.name)
+    if len(known) > 1:
+        told = " and ".join(f"{name} (identity {host_id})" for host_id, name in sorted(known.items()))
+        raise PolicyError(
+            f"{host} means {told}", item=host, remedy="Give a name or an identity that only the one you mean has."
+        )
+    return next(iter(known), None)
 
 
 @dataclasses.dataclass(frozen=True)

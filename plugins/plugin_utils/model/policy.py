@@ -13,10 +13,12 @@ import dataclasses
 import datetime as dt
 import re
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import PolicyError
-from .component import Component, Exclude
+from . import sources
+from .component import DEFAULT_BYTES, FILES, MOST_BYTES, Component, Exclude, Handling
+from .preset import NONE, Preset
 from .retention import RetentionClass
 
 CLASS_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -27,6 +29,12 @@ _LONGEST_DAYS = 36500
 
 _DURATION = re.compile(r"([1-9][0-9]{0,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_SIZE = re.compile(r"([1-9][0-9]{0,15})(|KiB|MiB|GiB)")
+_SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+# the names that systemd.unit(5) allows
+_UNIT = re.compile(
+    r"[A-Za-z0-9:_.\\@-]{1,240}\.(?:service|socket|device|mount|automount|swap|target|path|timer|slice|scope)"
+)
 
 DEFAULT_CLASSES: Mapping[str, Mapping[str, t.Any]] = {
     "d0030": {"days": 30, "mode": "compliance"},
@@ -41,6 +49,25 @@ DEFAULT_TIERS: Mapping[str, Mapping[str, t.Any]] = {
 DEFAULT_TIER = "tier1"
 DEFAULT_DATA_CLASS = "internal"
 UNOWNED = "unassigned"
+_COMPONENT_KEYS = (
+    "name",
+    "paths",
+    "excludes",
+    "tier",
+    "owner",
+    "data_class",
+    "unreadable",
+    "max_bytes",
+    "preset",
+    "volatile",
+    "secrets",
+    "preserve",
+    "validate",
+    "reload",
+    "kind",
+)
+
+T = t.TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +101,14 @@ class Policy:
     components: tuple[Component, ...]
 
     def streams(self) -> tuple[Stream, ...]:
-        """Group the components by tier, in the order of tier names."""
-        return tuple(
-            Stream(tier, self.tiers[tier].retention_class, tuple(c for c in self.components if c.tier == tier))
-            for tier in sorted({component.tier for component in self.components})
-        )
+        """Group the components by tier, in the order of tier names; what is pushed is a stream of its own."""
+        declared = [component for component in self.components if component.kind != sources.CONTENT]
+        grouped = [
+            Stream(tier, self.tiers[tier].retention_class, tuple(c for c in declared if c.tier == tier))
+            for tier in sorted({component.tier for component in declared})
+        ]
+        pushed = [c for c in self.components if c.kind == sources.CONTENT]
+        return (*grouped, *(Stream(c.name, self.tiers[c.tier].retention_class, (c,)) for c in pushed))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,18 +149,35 @@ def read_classes(value: t.Any, findings: list[Finding]) -> dict[str, RetentionCl
     return classes
 
 
-def read_policy(*, host: str, classes: t.Any = None, tiers: t.Any = None, components: t.Any = None) -> Policy:
+# Gives the preset of a name, or adds a finding under the key given and gives None.
+Presets = Callable[[str, str, list[Finding]], Preset | None]
+
+
+def no_presets(name: str, key: str, findings: list[Finding]) -> None:
+    """The presets of a reader who has none."""
+    findings.append(Finding(key, f"no preset {name!r}", "Declare the component's paths instead."))
+
+
+def read_policy(
+    *,
+    host: str,
+    classes: t.Any = None,
+    tiers: t.Any = None,
+    components: t.Any = None,
+    presets: Presets = no_presets,
+) -> Policy:
     """Read one host's policy from plain inventory values.
 
     :param classes: ``holdfast_classes``: name to ``{days, mode}``, over the built-in ones.
     :param tiers: ``holdfast_tiers``: name to ``{class, rpo, rto}``, over the built-in ones.
     :param components: ``holdfast_components``: a list.
+    :param presets: finds the presets that components name.
     :raises PolicyError: with every finding, each naming its key and its remedy.
     """
     findings: list[Finding] = []
     known_classes = read_classes(classes, findings)
     known_tiers = _read_tiers(tiers, known_classes, findings)
-    declared = _read_components(components, known_tiers, findings)
+    declared = _read_components(components, known_tiers, presets, findings)
     refuse(findings, host=host)
     return Policy(known_classes, known_tiers, declared)
 
@@ -163,7 +210,9 @@ def _read_tiers(value: t.Any, classes: Mapping[str, RetentionClass], findings: l
     return tiers
 
 
-def _read_components(value: t.Any, tiers: Mapping[str, Tier], findings: list[Finding]) -> tuple[Component, ...]:
+def _read_components(
+    value: t.Any, tiers: Mapping[str, Tier], presets: Presets, findings: list[Finding]
+) -> tuple[Component, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         remedy = "Declare at least one, like: [{name: ssh, paths: [/etc/ssh]}]."
         problem = "is not a list" if value else "no components are declared"
@@ -172,37 +221,216 @@ def _read_components(value: t.Any, tiers: Mapping[str, Tier], findings: list[Fin
     components: dict[str, Component] = {}
     for position, given in enumerate(value):
         key = f"holdfast_components[{position}]"
-        fields = _mapping(key, given, findings)
-        allowed = ("name", "paths", "excludes", "tier", "owner", "data_class", "unreadable")
-        _known(key, fields, allowed, findings)
-        name = str(fields.get("name", ""))
+        fields = _mapping(key, {"preset": given} if isinstance(given, str) else given, findings)
+        kind = sources.kind_of(fields)
+        if kind not in (FILES, *sources.KEYS):
+            findings.append(_no_kind(key, kind))
+            continue
+        _known(key, fields, sources.KEYS.get(kind, _COMPONENT_KEYS), findings)
+        named = fields.get("preset") if kind == FILES else None
+        preset = _read_preset(f"{key}.preset", named, presets, findings)
+        if preset is None:
+            continue
+        name = str(fields.get("name", preset.name))
         if not _named(f"{key}.name", name, COMPONENT_NAME, "a small letter, then letters, digits, _ or -", findings):
             continue
         key = f"holdfast_components[{position}] ({name})"
-        if TIER_NAME.fullmatch(name):
-            findings.append(Finding(f"{key}.name", "looks like a tier", "Give it another name."))
-        if name in components:
-            findings.append(Finding(f"{key}.name", "is declared twice", "Give each component its own name."))
-        tier = fields.get("tier", DEFAULT_TIER)
-        if not isinstance(tier, str) or tier not in tiers:
-            remedy = f"Use one of {', '.join(sorted(tiers))}, or declare it in holdfast_tiers."
-            findings.append(Finding(f"{key}.tier", f"no tier {tier!r}", remedy))
-        unreadable = fields.get("unreadable", "error")
-        if unreadable not in ("error", "leave_out"):
-            findings.append(Finding(f"{key}.unreadable", f"{unreadable!r} is unknown", "Give error or leave_out."))
+        _distinct(key, name, components, findings)
+        tier = _read_tier(key, fields, tiers, findings)
+        if kind != FILES:
+            components[name] = _read_texts(key, kind, name, tier, fields, findings)
+            continue
+        paths_given = fields.get("paths") is not None or not preset.paths
         components[name] = Component(
             name=name,
-            paths=_read_paths(f"{key}.paths", fields.get("paths"), findings),
-            tier=str(tier),
+            paths=read_paths(f"{key}.paths", fields.get("paths"), findings) if paths_given else preset.paths,
+            tier=tier,
             owner=_text(f"{key}.owner", fields.get("owner", UNOWNED), findings),
             data_class=_text(f"{key}.data_class", fields.get("data_class", DEFAULT_DATA_CLASS), findings),
-            excludes=_read_excludes(f"{key}.excludes", fields.get("excludes", ()), findings),
-            unreadable=str(unreadable),
+            excludes=_joined(preset.excludes, read_excludes(f"{key}.excludes", fields.get("excludes", ()), findings)),
+            unreadable=read_unreadable(f"{key}.unreadable", fields.get("unreadable", preset.unreadable), findings),
+            max_bytes=_read_size(f"{key}.max_bytes", fields.get("max_bytes", DEFAULT_BYTES), findings),
+            volatile=_joined(preset.volatile, read_words(f"{key}.volatile", fields.get("volatile"), findings)),
+            handling=_over(
+                preset, read_handling(f"{key}.", fields, findings), paths=paths_given, validate="validate" in fields
+            ),
         )
     return tuple(components.values())
 
 
-def _read_paths(key: str, value: t.Any, findings: list[Finding]) -> tuple[str, ...]:
+def read_pushed(
+    *, host: str, classes: t.Any = None, tiers: t.Any = None, content: t.Any = None, declared: t.Any = None
+) -> Policy:
+    """Read what a task pushes for a host; no finding repeats a text.
+
+    :param content: a list of ``{name, text, tier, owner, data_class, volatile, secrets, max_bytes, allow_empty}``.
+    :param declared: ``holdfast_components`` of the host, whose names are taken.
+    :raises PolicyError: with every finding, each naming its key and its remedy.
+    """
+    findings: list[Finding] = []
+    known_classes = read_classes(classes, findings)
+    known_tiers = _read_tiers(tiers, known_classes, findings)
+    pushed: dict[str, Component] = {}
+    given = content if isinstance(content, Sequence) and not isinstance(content, (str, bytes)) else ()
+    if not given:
+        findings.append(Finding("content", "is no list of texts", 'Give one, like [{name: ilo, text: "{{ … }}"}].'))
+    for position, value in enumerate(given):
+        key = f"content[{position}]"
+        fields = _mapping(key, value, findings)
+        _known(key, fields, sources.PUSHED_KEYS, findings)
+        name = str(fields.get("name", ""))
+        if not _named(f"{key}.name", name, COMPONENT_NAME, "a small letter, then letters, digits, _ or -", findings):
+            continue
+        key = f"content[{position}] ({name})"
+        _distinct(key, name, pushed, findings)
+        if name in _names_of(declared):
+            remedy = "Give the text another name: one of the two would take the other's place."
+            findings.append(Finding(f"{key}.name", "is a component of holdfast_components too", remedy))
+        tier = _read_tier(key, fields, known_tiers, findings)
+        pushed[name] = _read_texts(key, sources.CONTENT, name, tier, fields, findings)
+    refuse(findings, host=host)
+    return Policy(known_classes, known_tiers, tuple(pushed.values()))
+
+
+def _names_of(declared: t.Any) -> set[str]:
+    """The names in a list of declarations that nobody has judged."""
+    listed = declared if isinstance(declared, Sequence) and not isinstance(declared, (str, bytes)) else ()
+    names = (one.get("name", one.get("preset")) if isinstance(one, Mapping) else one for one in listed)
+    return {name for name in names if isinstance(name, str)}
+
+
+def _read_texts(
+    key: str, kind: str, name: str, tier: str, fields: Mapping[str, t.Any], findings: list[Finding]
+) -> Component:
+    """Read a component of another kind than files."""
+
+    def find(at: str, problem: str, remedy: str) -> None:
+        findings.append(Finding(at, problem, remedy))
+
+    volatile = read_words(f"{key}.volatile", fields.get("volatile"), findings)
+    sources.check_lines(key, volatile, find)
+    asked = sources.read(key, kind, fields, find)
+    return Component(
+        name=name,
+        paths=(sources.folder(name),),
+        tier=tier,
+        owner=_text(f"{key}.owner", fields.get("owner", UNOWNED), findings),
+        data_class=_text(f"{key}.data_class", fields.get("data_class", DEFAULT_DATA_CLASS), findings),
+        kind=kind,
+        volatile=_joined(asked.volatile, volatile),
+        source=asked.source,
+        means=asked.means,
+        handling=read_handling(f"{key}.", {"secrets": fields.get("secrets")}, findings),
+        max_bytes=_read_size(f"{key}.max_bytes", fields.get("max_bytes", DEFAULT_BYTES), findings),
+    )
+
+
+def _no_kind(key: str, kind: str) -> Finding:
+    if kind == sources.CONTENT:
+        remedy = "A task pushes it: holdfast.config.snapshot with content."
+        return Finding(f"{key}.kind", "content is not declared for a host", remedy)
+    return Finding(f"{key}.kind", f"no kind {kind!r}", f"There are: {', '.join((FILES, *sources.KEYS))}.")
+
+
+def _distinct(key: str, name: str, before: Mapping[str, Component], findings: list[Finding]) -> None:
+    if TIER_NAME.fullmatch(name):
+        findings.append(Finding(f"{key}.name", "looks like a tier", "Give it another name."))
+    if name in before:
+        findings.append(Finding(f"{key}.name", "is declared twice", "Give each component its own name."))
+
+
+def _read_tier(key: str, fields: Mapping[str, t.Any], tiers: Mapping[str, Tier], findings: list[Finding]) -> str:
+    tier = fields.get("tier", DEFAULT_TIER)
+    if not isinstance(tier, str) or tier not in tiers:
+        remedy = f"Use one of {', '.join(sorted(tiers))}, or declare it in holdfast_tiers."
+        findings.append(Finding(f"{key}.tier", f"no tier {tier!r}", remedy))
+    return str(tier)
+
+
+def _read_preset(key: str, name: t.Any, presets: Presets, findings: list[Finding]) -> Preset | None:
+    if name is None:
+        return NONE
+    if not isinstance(name, str) or not COMPONENT_NAME.fullmatch(name):
+        remedy = "A preset is named with a small letter, then letters, digits, _ or -."
+        findings.append(Finding(key, f"{name!r} is not a name", remedy))
+        return None
+    return presets(name, key, findings)
+
+
+def _over(preset: Preset, own: Handling, *, paths: bool, validate: bool) -> Handling:
+    """What a host's inventory says of handling, over what the preset says: lists add up, the command is replaced."""
+    base = preset.handling
+    return Handling(
+        secrets=_joined(base.secrets, own.secrets),
+        preserve=_joined(base.preserve, own.preserve),
+        validate=own.validate if validate else base.validate,
+        reload=_joined(base.reload, own.reload),
+        alternatives=() if paths else preset.paths,
+    )
+
+
+def _joined(one: tuple[T, ...], other: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys((*one, *other)))
+
+
+def read_handling(at: str, fields: Mapping[str, t.Any], findings: list[Finding]) -> Handling:
+    """Read ``secrets``, ``preserve``, ``validate`` and ``reload``; what is wrong is added to *findings*.
+
+    :param at: what findings put before these keys.
+    """
+    secrets = read_words(f"{at}secrets", fields.get("secrets"), findings)
+    for expression in secrets:
+        try:
+            re.compile(expression)
+        except (re.error, OverflowError, RecursionError) as e:
+            remedy = "Give one that Python's re takes; its group named secret is what is masked."
+            findings.append(Finding(f"{at}secrets", f"{expression!r} is no regular expression ({e})", remedy))
+    reload = read_words(f"{at}reload", fields.get("reload"), findings)
+    findings.extend(
+        Finding(f"{at}reload", f"{unit!r} is no systemd unit", "Give names like nginx.service.")
+        for unit in reload
+        if not _UNIT.fullmatch(unit)
+    )
+    return Handling(
+        secrets=secrets,
+        preserve=read_words(f"{at}preserve", fields.get("preserve"), findings),
+        validate=read_words(f"{at}validate", fields.get("validate"), findings, distinct=False),
+        reload=reload,
+    )
+
+
+def read_words(key: str, value: t.Any, findings: list[Finding], *, distinct: bool = True) -> tuple[str, ...]:
+    """Read a list of texts of one line each; what is wrong is added to *findings*.
+
+    :param distinct: drop what was there before.
+    """
+    if value is None:
+        return ()
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+        findings.append(Finding(key, "is not a list", "Give a list of texts."))
+        return ()
+    findings.extend(
+        Finding(key, f"{word!r} is not a text", "Give one line of text, in quotes.")
+        for word in value
+        if not _is_line(word)
+    )
+    words = [word for word in value if _is_line(word)]
+    return tuple(dict.fromkeys(words) if distinct else words)
+
+
+def _is_line(value: t.Any) -> bool:
+    return isinstance(value, str) and bool(value) and value.isprintable()
+
+
+def read_unreadable(key: str, value: t.Any, findings: list[Finding]) -> str:
+    """Read ``unreadable``; what is wrong is added to *findings*."""
+    if value not in ("error", "leave_out"):
+        findings.append(Finding(key, f"{value!r} is unknown", "Give error or leave_out."))
+    return str(value)
+
+
+def read_paths(key: str, value: t.Any, findings: list[Finding]) -> tuple[str, ...]:
+    """Read ``paths``, each in its plainest spelling; what is wrong is added to *findings*."""
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         findings.append(Finding(key, "no list of paths", "Give absolute paths or globs, like [/etc/ssh]."))
         return ()
@@ -223,7 +451,8 @@ def _read_paths(key: str, value: t.Any, findings: list[Finding]) -> tuple[str, .
     return tuple(dict.fromkeys(paths))
 
 
-def _read_excludes(key: str, value: t.Any, findings: list[Finding]) -> tuple[Exclude, ...]:
+def read_excludes(key: str, value: t.Any, findings: list[Finding]) -> tuple[Exclude, ...]:
+    """Read ``excludes``; what is wrong is added to *findings*."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         findings.append(Finding(key, "is not a list", "Give a list of {pattern, reason}."))
         return ()
@@ -269,6 +498,18 @@ def _text(key: str, value: t.Any, findings: list[Finding]) -> str:
         return str(value)
     findings.append(Finding(key, f"{value!r} is not a text", "Give one line of text."))
     return ""
+
+
+def _read_size(key: str, value: t.Any, findings: list[Finding]) -> int:
+    """Read a number of bytes, or one with its unit."""
+    given = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    found = _SIZE.fullmatch(given) if isinstance(given, str) else None
+    size = int(found[1]) * _SIZES[found[2]] if found else 0
+    if not 1 <= size <= MOST_BYTES:
+        remedy = f"Give a number of bytes, or one with its unit like 512MiB, up to {MOST_BYTES >> 30}GiB."
+        findings.append(Finding(key, f"{value!r} is no size that a component may have", remedy))
+        return DEFAULT_BYTES
+    return size
 
 
 def _duration(key: str, value: t.Any, findings: list[Finding]) -> dt.timedelta | None:

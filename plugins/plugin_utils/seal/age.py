@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import io
 import typing as t
 from collections.abc import Sequence
 from types import ModuleType
@@ -52,7 +53,10 @@ def encrypt(data: bytes, recipients: Sequence[str]) -> bytes:
         except age.RecipientError as e:
             # the text itself stays out: a secret pasted in its place would be shown
             raise FormatError("a recipient is not an age X25519 recipient (age1...)") from e
-    return bytes(age.encrypt(data, parsed))
+    # age.encrypt would hold the result twice
+    sink = io.BytesIO()
+    age.encrypt_io(io.BytesIO(data), sink, parsed)
+    return sink.getvalue()
 
 
 def decrypt(data: bytes, secrets: Sequence[str]) -> bytes:

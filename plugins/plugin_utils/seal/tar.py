@@ -79,7 +79,14 @@ class ReadMember:
 
 
 def write(members: Iterable[tuple[Member, bytes]]) -> bytes:
+    """Return an archive as :func:`pieces` gives it, as a whole."""
+    return b"".join(pieces(members))
+
+
+def pieces(members: Iterable[tuple[Member, bytes]]) -> list[bytes]:
     """Return an archive of members and their contents, in the order given; equal input gives equal bytes.
+
+    It comes in pieces, to be taken one after the other: a content stands in it as it was given, without a copy.
 
     :raises HostileArchiveError: a member that :func:`read` would refuse.
     :raises IntegrityError: the content is not of the size that the member states.
@@ -94,9 +101,9 @@ def write(members: Iterable[tuple[Member, bytes]]) -> bytes:
         records = b"".join(_record(keyword, value) for keyword, value in _attributes(member, path, target))
         extended = tarfile.TarInfo("././@PaxHeader")
         extended.type, extended.size = tarfile.XHDTYPE, len(records)
-        parts += [extended.tobuf(tarfile.USTAR_FORMAT), _padded(records)]
-        parts += [_header(member, len(content)), _padded(content)]
-    return b"".join([*parts, _END])
+        parts += [extended.tobuf(tarfile.USTAR_FORMAT), records, _padding(records)]
+        parts += [_header(member, len(content)), content, _padding(content)]
+    return [*parts, _END]
 
 
 def read(data: bytes, *, max_members: int, max_bytes: int) -> list[ReadMember]:
@@ -281,8 +288,8 @@ def _blocks(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
 
 
-def _padded(content: bytes) -> bytes:
-    return content.ljust(_blocks(len(content)), b"\0")
+def _padding(content: bytes) -> bytes:
+    return bytes(_blocks(len(content)) - len(content))
 
 
 def _damaged(offset: int) -> IntegrityError:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterable
 from types import ModuleType
 
 from ..errors import DependencyMissingError, HostileArchiveError, IntegrityError
@@ -24,6 +26,23 @@ def compress(data: bytes, *, level: int = 3) -> bytes:
     """
     zstd = _library()
     return bytes(zstd.ZstdCompressor(level=level, write_content_size=True, write_checksum=True).compress(data))
+
+
+def compress_pieces(pieces: Iterable[bytes], *, size: int, level: int = 3) -> bytes:
+    """Return such a frame of what comes in pieces, *size* bytes together, without joining them first.
+
+    :raises IntegrityError: they are not of that size.
+    """
+    zstd = _library()
+    compressor = zstd.ZstdCompressor(level=level, write_content_size=True, write_checksum=True)
+    sink = io.BytesIO()
+    try:
+        with compressor.stream_writer(sink, size=size, closefd=False) as frame:
+            for piece in pieces:
+                frame.write(piece)
+    except zstd.ZstdError as e:
+        raise IntegrityError(f"what was to be compressed does not have its {size} bytes") from e
+    return sink.getvalue()
 
 
 def decompress(data: bytes, *, limit: int) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from ..errors import NotFoundError, PolicyError
 from ..model import instant
-from ..model.point import StreamEntry
+from ..model.point import StreamEntry, identity
 from . import points
 from .repository import Repository
 
@@ -63,21 +63,33 @@ class Chosen:
     components: tuple[str, ...]
 
 
-def choose(repository: Repository, host: str, selection: Selection) -> tuple[Chosen, ...]:
+def choose(
+    repository: Repository, host: str, selection: Selection, *, host_id: str | None = None
+) -> tuple[Chosen, ...]:
     """Find the snapshots that a selection names: each component from the newest one that declares it.
 
+    :param host: its identity, or an inventory name that it has or had.
+    :param host_id: its identity, where that is known; *host* is not looked for then.
     :raises NotFoundError: no sealed point that is believed holds what was asked for.
+    :raises PolicyError: *host* means hosts of different identities.
     """
-    entries = [entry for entry in _candidates(repository, host, selection) if entry.host == host]
+    found = list(_candidates(repository, host, selection))
+    host_id = host_id or identity(host, found)
+    if host_id is None and not selection.newest:
+        # it had another name then
+        host_id = identity(host, points.live(repository).streams.values())
+    entries = [entry for entry in found if entry.host_id == host_id]
     if not entries and (selection.newest or selection.time is not None):
         # retired, or kept no longer: what is still there can be restored
-        entries = [entry for entry in _all_entries(repository, selection.time) if entry.host == host]
-    if not entries:
+        found = list(_all_entries(repository, selection.time))
+        host_id = host_id or identity(host, found)
+        entries = [entry for entry in found if entry.host_id == host_id]
+    if host_id is None or not entries:
         raise NotFoundError(
             "no recovery point holds a snapshot of this host as asked",
             host=host,
             item=selection.spoken,
-            remedy="Look at the recovery points that verify lists, and at the host's inventory name.",
+            remedy="Look at the recovery points that verify lists, at the host's inventory name and at its identity.",
         )
     newest: dict[str, StreamEntry] = {}
     for entry in entries:
@@ -87,7 +99,7 @@ def choose(repository: Repository, host: str, selection: Selection) -> tuple[Cho
                 newest[fingerprint.component] = entry
     for name in selection.components:
         if name not in newest and selection.point is None and selection.snapshot is None:
-            newest.update(_dropped(repository, host, name, selection.time))
+            newest.update(_dropped(repository, host_id, name, selection.time))
     unknown = [name for name in selection.components if name not in newest]
     if unknown:
         raise NotFoundError(
@@ -116,12 +128,12 @@ def _candidates(repository: Repository, host: str, selection: Selection) -> Iter
         yield from points.live(repository, until=selection.time).streams.values()
 
 
-def _dropped(repository: Repository, host: str, component: str, until: dt.datetime | None) -> dict[str, StreamEntry]:
+def _dropped(repository: Repository, host_id: str, component: str, until: dt.datetime | None) -> dict[str, StreamEntry]:
     """The newest snapshot of a component that no live stream of the host holds any more."""
     found = [
         entry
         for entry in _all_entries(repository, until)
-        if entry.host == host and any(fingerprint.component == component for fingerprint in entry.fingerprints)
+        if entry.host_id == host_id and any(fingerprint.component == component for fingerprint in entry.fingerprints)
     ]
     return {component: max(found, key=lambda entry: entry.age_order)} if found else {}
 

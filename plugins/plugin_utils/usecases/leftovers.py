@@ -98,7 +98,7 @@ def _ship(folder: PointFolder, repository: Repository) -> PointFolder | None:
     if late.read_sealed() is None:
         _reopen(late, folder, repository, tuple(receipts))
         for receipt in receipts.values():
-            late.write_receipt(receipt)
+            late.write_receipt(receipt, whole=True)
     return late
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import typing as t
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..errors import RunError
 from ..format import names
@@ -77,10 +77,11 @@ def open_point(
         if len(found.warnings) > _NOTES:
             notes.append(f"and {len(found.warnings) - _NOTES} more that are not believed: verify names them")
         # what was sealed cannot be renamed, and a host must not lose its backups for an old spelling
-        for old, new in names.colliding_hosts(dict.fromkeys([*(host for host, _stream in found.streams), *expected])):
+        known = [name for entry in found.streams.values() for name in (entry.host_id, entry.host, entry.name)]
+        for old, new in names.colliding_hosts(dict.fromkeys([*known, *expected])):
             notes.append(f"host {new} has snapshots under the name {old}")
         lost = _lost(repository, found)
-        notes += [f"snapshot {entry.manifest.sha256} of {entry.host}/{entry.stream} is gone" for entry in lost[:_NOTES]]
+        notes += [f"snapshot {entry.manifest.sha256} of {entry.spoken} is gone" for entry in lost[:_NOTES]]
         if offset > CLOCK_WARNING:
             notes.append(f"clocks of controller and store differ by {int(offset.total_seconds())} seconds")
         opened = OpenPoint(
@@ -96,7 +97,7 @@ def open_point(
             notes=tuple(notes),
         )
         folder.write_root(repository.link)
-        write_live(folder, repository, found, now)
+        write_live(folder, repository, found, now, lost)
         _write_sheets(folder, repository.root, keyring, opened, [e for e in found.streams.values() if e not in lost])
         # else hosts would be captured for a point that nobody can sign
         keyring.signer(use="point", among=repository.root.signing("point", now))
@@ -116,10 +117,15 @@ def seen(found: points.Live) -> dict[str, t.Any]:
     }
 
 
-def write_live(folder: PointFolder, repository: Repository, found: points.Live, now: dt.datetime) -> None:
-    """Keep what is live for seal: what a full body lists, and what must be carried unless its host answers."""
+def write_live(
+    folder: PointFolder, repository: Repository, found: points.Live, now: dt.datetime, lost: Sequence[StreamEntry] = ()
+) -> None:
+    """Keep what is live for seal: what a full body lists, and what must be carried unless its host answers.
+
+    :param lost: those of them whose objects are gone.
+    """
     due = keep.due(found.streams.values(), repository.root.classes, now + RUN_MARGIN)
-    folder.write_live(found.streams.values(), found.retired, due)
+    folder.write_live(found.streams.values(), found.retired, due, lost)
 
 
 def _hidden(folder: PointFolder, repository: Repository, found: points.Live, now: dt.datetime) -> list[str]:
@@ -150,16 +156,40 @@ def _lost(repository: Repository, found: points.Live) -> list[StreamEntry]:
 def _write_sheets(
     folder: PointFolder, root: Root, keyring: Keyring, opened: OpenPoint, known: Sequence[StreamEntry]
 ) -> None:
-    by_host: dict[str, dict[str, StreamEntry]] = {}
+    """A sheet for the identity that each expected host has by its name alone, and had by this name when last proven.
+
+    What identity the inventory says it has only its own worker asks: :func:`sheet`.
+    """
+    expected = set(opened.expected)
+    identities = dict.fromkeys(opened.expected)
+    identities.update({entry.host_id: None for entry in known if entry.name in expected})
+    by_host: dict[str, list[StreamEntry]] = {}
     for entry in known:
-        by_host.setdefault(entry.host, {})[entry.stream] = entry
-    digest_keys = {key.id: key for key in root.keys.digest}
-    used = {f.digest_key for host in opened.expected for e in by_host.get(host, {}).values() for f in e.fingerprints}
-    wanted = [key for key_id, key in digest_keys.items() if key_id in used | {root.digest_key_id}]
-    run_keys = {key.id: keyring.digest_key(key, repository=root.repository) for key in wanted}
-    for host in opened.expected:
-        host_keys = {key_id: keys.host_key(run_key, host) for key_id, run_key in run_keys.items()}
-        folder.write_host(host, HostSheet(host_keys, by_host.get(host, {})))
+        if entry.host_id in identities:
+            by_host.setdefault(entry.host_id, []).append(entry)
+    run_keys = _run_keys(root, keyring, [entry for entries in by_host.values() for entry in entries])
+    for host_id in identities:
+        folder.write_host(host_id, _sheet(host_id, run_keys, by_host.get(host_id, ())))
+
+
+def sheet(root: Root, keyring: Keyring, host_id: str, entries: Sequence[StreamEntry]) -> HostSheet:
+    """The sheet of an identity that open has written none for, since it knew the host by another name, or not at all.
+
+    :param entries: its live streams whose objects are there.
+    """
+    return _sheet(host_id, _run_keys(root, keyring, entries), entries)
+
+
+def _run_keys(root: Root, keyring: Keyring, entries: Iterable[StreamEntry]) -> dict[str, bytes]:
+    """One keyring call for each digest key in use; what hosts get is derived from it."""
+    used = {fingerprint.digest_key for entry in entries for fingerprint in entry.fingerprints}
+    wanted = [key for key in root.keys.digest if key.id in used | {root.digest_key_id}]
+    return {key.id: keyring.digest_key(key, repository=root.repository) for key in wanted}
+
+
+def _sheet(host_id: str, run_keys: Mapping[str, bytes], entries: Iterable[StreamEntry]) -> HostSheet:
+    host_keys = {key_id: keys.host_key(run_key, host_id) for key_id, run_key in run_keys.items()}
+    return HostSheet(host_keys, {entry.stream: entry for entry in entries})
 
 
 def after(found: points.Live, now: dt.datetime) -> dt.datetime:

@@ -109,8 +109,8 @@ def unwrap(chain: Chain, keyring: Keyring, manifest: Manifest) -> str:
 def open_pack(sealed: bytes, secret: str, manifest: Manifest) -> pack.Pack:
     """Decrypt, decompress and unpack within the manifest's measures, and check that it is the manifest's pack."""
     what = manifest.pack.name
-    compressed = age.decrypt(sealed, [secret])
-    tar = zstd.decompress(compressed, limit=manifest.pack.tar_size)
+    # what was decrypted is given up before the contents are taken out of the tar
+    tar = zstd.decompress(age.decrypt(sealed, [secret]), limit=manifest.pack.tar_size)
     packed = pack.read(tar, max_members=manifest.pack.members, max_bytes=manifest.pack.tar_size, what=what)
     if (packed.host, packed.stream, packed.captured_at) != (manifest.host, manifest.stream, manifest.captured_at):
         raise IntegrityError("is the pack of another snapshot", host=manifest.host, item=what)

@@ -11,7 +11,14 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..errors import FormatError, HoldfastError, ObjectMissingError, RemovedKeyError, SignatureError
+from ..errors import (
+    FormatError,
+    HoldfastError,
+    NameRefusedError,
+    ObjectMissingError,
+    RemovedKeyError,
+    SignatureError,
+)
 from ..format import body as body_format
 from ..format import names
 from ..format import statement as statement_format
@@ -46,7 +53,7 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Live:
-    """What is known at one moment: the newest snapshot of every stream, and the points that say so.
+    """What is known at one moment: the newest snapshot of every stream by its key, and the points that say so.
 
     ``ended`` are newest snapshots that nobody needs to keep any longer, each with the reason (:func:`keep.ended`).
     ``tips`` are the points no other names as parent, the newest first; ``seen`` all listed ones, read or covered.
@@ -171,6 +178,7 @@ def check_body(statement: Statement, body: Body, *, what: str) -> None:
         raise FormatError("counts something else than its body holds", item=what)
     for entry in body.streams:
         _same_snapshot_name(entry, what)
+        _require_names(entry, what)
     # a full body also names what controllers saw whose store told another time
     if any(max(entry.captured_at, entry.verified_at) > body.sealed_at + CLOCK_SKEW for entry in body.streams):
         raise FormatError("names what was captured after it was sealed", item=what)
@@ -180,6 +188,15 @@ def _same_time(name: str, sealed_at: dt.datetime, run: str) -> None:
     parts = names.parse(name)
     if (parts.at, parts.run) != (sealed_at, run):
         raise FormatError("is named after another time or run than it says", item=name)
+
+
+def _require_names(entry: StreamEntry, what: str) -> None:
+    """Refuse an entry whose host is called what no host may be: these become names of files, and people read them."""
+    for name in {entry.host_id, entry.name} - {entry.host}:
+        try:
+            names.escape_host(name)
+        except NameRefusedError as e:
+            raise FormatError(f"names a host that may not be called so: {e.message}", item=what) from e
 
 
 def _same_snapshot_name(entry: StreamEntry, what: str) -> None:

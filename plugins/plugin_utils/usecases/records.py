@@ -15,7 +15,7 @@ from ..errors import FormatError, NotFoundError, ObjectMissingError, PolicyError
 from ..format import dsse, names
 from ..format import record as record_format
 from ..model import instant, keep, quorum
-from ..model.point import Retirement, StreamEntry
+from ..model.point import Retirement, StreamEntry, identity
 from ..model.record import PEOPLE_KINDS, Record, Request
 from ..model.root import Root
 from ..store.base import Listed
@@ -193,16 +193,19 @@ def ask(
 
     An open request that asks the same, for the same reason, of all that is live now is found and not made again.
 
+    :param host: its inventory name or its identity; what people sign names the identity.
     :param stream: None for all streams of the host.
     :param live: the newest snapshot of every stream.
     :returns: the request, and whether it was made.
     :raises PolicyError: the root has no people for this, or never enough of them while this one asks.
     :raises NotFoundError: nothing of the host is live.
+    :raises PolicyError: *host* means hosts of different identities.
     """
     now = instant.whole(objects.now(repository.store))
     _require_reachable(repository.root, operation, request.by, now)
     ending = _matching(host, stream, live)
-    subject = {"host": host} if stream is None else {"host": host, "stream": stream}
+    host_id = ending[0].host_id
+    subject = {"host": host_id} if stream is None else {"host": host_id, "stream": stream}
     for pending in approvals.requests(repository):
         known = pending.document
         if (
@@ -237,14 +240,17 @@ def _require_reachable(root: Root, operation: str, requester: str, now: dt.datet
 
 def _matching(host: str, stream: str | None, live: Mapping[tuple[str, str], StreamEntry]) -> list[StreamEntry]:
     """The live snapshots that a request speaks of; raises NotFoundError where there are none."""
-    of_host = [entry for entry in live.values() if entry.host == host]
+    host_id = identity(host, live.values())
+    of_host = [entry for entry in live.values() if entry.host_id == host_id]
     found = [entry for entry in of_host if stream in (None, entry.stream)]
     if not found:
         held = ", ".join(sorted(entry.stream for entry in of_host))
         raise NotFoundError(
             f"host {host} has no live stream" + (f" {stream}" if held else ""),
             item="stream" if held else "host",
-            remedy=f"It has {held}." if held else "Spell it as the inventory does; what is retired is live no more.",
+            remedy=f"It has {held}."
+            if held
+            else "Spell it as the inventory does, or give its holdfast_host_id; what is retired is live no more.",
         )
     return found
 

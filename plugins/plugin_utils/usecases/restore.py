@@ -74,6 +74,7 @@ def restore(
     target_host: str,
     under: str,
     selection: Selection,
+    host_id: str | None = None,
     change: Mapping[str, t.Any] | None = None,
     check: bool = False,
 ) -> Restored:
@@ -82,13 +83,14 @@ def restore(
     Only what differs is written, so a second restore changes nothing. Success means that every entry was read back
     equal: kind, content, link target, mode and extended attributes, and owners where the target's half runs as root.
 
+    :param host_id: its identity, where that is known; else *host* is its identity or one of its names.
     :param under: the folder that *target* writes below, for the record.
     :param check: say what would be written; write nothing, record nothing.
     :raises RestoreError: the target refused or broke off; MismatchError where what came back is not what was sealed.
     """
     seconds: dict[str, float] = {}
     with timed(seconds, "find"):
-        chosen = choose(repository, host, selection)
+        chosen = choose(repository, host, selection, host_id=host_id)
     opened = [open_snapshot(repository, keyring, part) for part in chosen]
     for part in opened:
         for phase, spent in part.seconds.items():
@@ -219,7 +221,11 @@ def _with_links(paths: set[str], wanted: Mapping[str, Entry]) -> list[Entry]:
         if entry.kind in (EntryKind.FILE, EntryKind.HARDLINK)
     }
     links = {e.path for e in wanted.values() if e.kind is EntryKind.HARDLINK and e.target in firsts}
-    return [entry for path, entry in wanted.items() if path in paths | firsts | links]
+    written = paths | firsts | links
+    # what is written in a folder changes the folder's time
+    above = {path[:at] for path in written for at, character in enumerate(path) if character == "/" and at}
+    folders = {path for path in above if path in wanted and wanted[path].kind is EntryKind.DIRECTORY}
+    return [entry for path, entry in wanted.items() if path in written | folders]
 
 
 def _unprivileged(entry: Entry) -> Entry:

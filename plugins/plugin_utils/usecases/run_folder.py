@@ -10,12 +10,14 @@
                                      /root.json          the root link that open trusted
                                      /live.json          the newest snapshot of every stream, for a full body
                                      /due.json           those of them that must be carried unless their host answers
-                                     /hosts/<host>.json  a host's own live streams and digest keys; gone at seal
+                                     /hosts/<host>.json  the live streams and digest keys of one identity; gone at seal
                                      /batches/<digest>   hosts whose batch has come
                                      /receipts/<host>.json
+                                     /pushed/<host>/<digest>.json  the receipt of a text that was pushed for a host
                                      /leftovers/         sealed, and not taken by the store: a later run ships them
                                      /unsent             there where the store did not take the point itself
                                      /sealed.json        what seal did
+                          /.identities/<host>            which host of this run has that identity
     <state dir>/sealed/<repository id>.json              the last point that was sealed here: it must be seen again
 """
 
@@ -34,10 +36,10 @@ import shutil
 import tempfile
 import time
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..errors import FormatError, RunError
+from ..errors import FormatError, PolicyError, RunError
 from ..format import body as body_format
 from ..format import names
 from ..format import root as root_format
@@ -81,7 +83,11 @@ class OpenPoint:
 
     def now(self) -> dt.datetime:
         """The store's time, as far as this machine can tell without asking again."""
-        passed = dt.timedelta(seconds=max(0.0, monotonic() - self.monotonic))
+        return self.at(monotonic())
+
+    def at(self, seconds: float) -> dt.datetime:
+        """The store's time when the monotonic clock showed so many seconds."""
+        passed = dt.timedelta(seconds=max(0.0, seconds - self.monotonic))
         return instant.whole(self.opened_at + passed)
 
 
@@ -98,7 +104,8 @@ class StreamReceipt:
     """What was done for a stream. ``entry`` is None where check mode stored nothing.
 
     ``reason`` is ``unchanged``, ``first``, ``drift``, ``policy`` or ``renewal``; ``changed`` names the components that
-    differ; ``gaps`` what is left out although no policy excludes it.
+    differ; ``gaps`` what is left out although no policy excludes it; ``left_out_bytes`` how large the files are that
+    are left out, whatever the reason.
     """
 
     stream: str
@@ -107,6 +114,7 @@ class StreamReceipt:
     stored_bytes: int
     entry: StreamEntry | None
     gaps: tuple[LeftOut, ...] = ()
+    left_out_bytes: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,13 +134,32 @@ class SealedSnapshot:
 class Receipt:
     """What a host's worker did; ``error`` says why it did not finish.
 
-    ``held_back``: all was captured, and the store did not take all of it.
+    ``held_back``: all was captured, and the store did not take all of it. ``follows`` is the name under which the
+    host's streams were last proven, where that is another one. ``machine`` stands for the machine that answered, and
+    ``clock_ahead`` is by how many seconds its clock was ahead at least, less than none where it was behind.
     """
 
     host: str
     streams: tuple[StreamReceipt, ...]
     error: str | None = None
     held_back: bool = False
+    follows: str = ""
+    machine: str | None = None
+    clock_ahead: int = 0
+
+    def joined(self, others: Sequence[Receipt]) -> Receipt:
+        """All in one: what a host's own snapshot did, and what was pushed for it; failed where one of them is."""
+        every = (self, *others)
+        failed = [receipt for receipt in every if receipt.error]
+        return Receipt(
+            host=self.host,
+            streams=tuple(part for receipt in every for part in receipt.streams),
+            error="; ".join(dict.fromkeys(str(receipt.error) for receipt in failed)) or None,
+            held_back=bool(failed) and all(receipt.held_back for receipt in failed),
+            follows=next((receipt.follows for receipt in every if receipt.follows), ""),
+            machine=next((receipt.machine for receipt in every if receipt.machine), None),
+            clock_ahead=next((receipt.clock_ahead for receipt in every if receipt.clock_ahead), 0),
+        )
 
 
 def monotonic() -> float:
@@ -226,12 +253,17 @@ class PointFolder:
             raise RunError("a file of the run folder cannot be read", item=str(path), remedy=_AGAIN) from e
 
     def write_live(
-        self, streams: Iterable[StreamEntry], retired: Iterable[Retirement], due: Iterable[StreamEntry]
+        self,
+        streams: Iterable[StreamEntry],
+        retired: Iterable[Retirement],
+        due: Iterable[StreamEntry],
+        lost: Iterable[StreamEntry] = (),
     ) -> None:
-        """Keep the newest snapshot of every stream, who is retired, and what must be carried."""
+        """Keep the newest snapshot of every stream, who is retired, what must be carried, and what is gone."""
         document = {
             "streams": [body_format.write_stream(entry) for entry in streams],
             "retired": [body_format.write_retirement(retirement) for retirement in retired],
+            "lost": [entry.manifest.name for entry in lost],
         }
         self._write("live.json", document)
         self._write("due.json", [body_format.write_stream(entry) for entry in due])
@@ -242,6 +274,13 @@ class PointFolder:
         fields = Fields(found, str(self.path))
         retired = fields.each("retired", body_format.read_retirement)
         return [self._stream(value) for value in found["streams"]], retired
+
+    def read_live_of(self, host_id: str) -> list[StreamEntry]:
+        """Read the live streams of one identity whose objects are there; raises RunError where they are gone."""
+        found = self._present("live.json")
+        # of a large fleet the others are not looked at
+        ours = [self._stream(value) for value in found["streams"] if value["host_id"] == host_id]
+        return [entry for entry in ours if entry.manifest.name not in found["lost"]]
 
     def read_due(self) -> list[StreamEntry]:
         """Read what must be carried, most urgent first; raises RunError where it is gone."""
@@ -255,7 +294,7 @@ class PointFolder:
         return found
 
     def write_host(self, host: str, sheet: HostSheet) -> None:
-        """Keep what the worker of *host* needs."""
+        """Keep what the worker of the host with the identity *host* needs."""
         document = {
             "digest_keys": {key_id: key.hex() for key_id, key in sheet.digest_keys.items()},
             "streams": [body_format.write_stream(entry) for entry in sheet.streams.values()],
@@ -264,41 +303,71 @@ class PointFolder:
 
     def read_host(self, host: str) -> HostSheet:
         """Read a host's sheet; raises RunError for a host the point does not expect, or once it is sealed."""
-        document = self._read(f"hosts/{names.escape_host(host)}.json")
+        sheet = self.find_host(host)
+        if sheet is None:
+            raise self.not_expected(host)
+        return sheet
+
+    def not_expected(self, host: str) -> RunError:
+        """The error of a host that cannot be captured for this point: nobody expects it, or it is sealed."""
+        sealed = self.read_sealed() is not None
+        return RunError(
+            f"recovery point {self.point} is sealed" if sealed else f"recovery point {self.point} does not expect it",
+            host=host,
+            remedy="Give a later point of this run another name."
+            if sealed
+            else "Name the host in expect when the point is opened.",
+        )
+
+    def find_host(self, host_id: str) -> HostSheet | None:
+        """The sheet of an identity, None where open has written none."""
+        document = self._read(f"hosts/{names.escape_host(host_id)}.json")
         if document is None:
-            sealed = self.read_sealed() is not None
-            raise RunError(
-                f"recovery point {self.point} is sealed"
-                if sealed
-                else f"recovery point {self.point} does not expect it",
-                host=host,
-                remedy="Give a later point of this run another name."
-                if sealed
-                else "Name the host in expect when the point is opened.",
-            )
+            return None
         entries = [self._stream(value) for value in document["streams"]]
         keys = {key_id: bytes.fromhex(key) for key_id, key in document["digest_keys"].items()}
         return HostSheet(keys, {entry.stream: entry for entry in entries})
 
-    def write_receipt(self, receipt: Receipt) -> None:
-        """Keep what a host's worker did; a later receipt of the same host replaces it."""
+    def write_receipt(self, receipt: Receipt, *, pushed: str | None = None, whole: bool = False) -> None:
+        """Keep what a host's worker did; a later receipt of the same host, or of the same text, replaces it.
+
+        :param pushed: the name of the pushed text that it is about, where it is about one.
+        :param whole: it says what those of pushed texts say, too.
+        """
         document = {
+            "whole": whole,
             "host": receipt.host,
             "error": receipt.error,
             "held_back": receipt.held_back,
+            "follows": receipt.follows,
+            "machine": receipt.machine,
+            "clock_ahead": receipt.clock_ahead,
             "streams": [_write_part(part) for part in receipt.streams],
         }
-        self._write(f"receipts/{names.escape_host(receipt.host)}.json", document)
+        name = f"{names.escape_host(receipt.host)}.json"
+        if pushed is not None:
+            digest = hashlib.sha256(pushed.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+            name = f"{names.escape_host(receipt.host)}/{digest}.json"
+        self._write(f"{'receipts' if pushed is None else 'pushed'}/{name}", document)
 
     def read_receipts(self) -> dict[str, Receipt]:
-        """All receipts so far, by host."""
-        found = {}
-        for path in sorted((self.path / "receipts").glob("*.json")):
-            document = self._read(f"receipts/{path.name}")
-            if document is not None:
-                parts = tuple(self._read_part(part) for part in document["streams"])
-                found[document["host"]] = Receipt(document["host"], parts, document["error"], document["held_back"])
-        return found
+        """All receipts so far, by host: of a host's own snapshot and of all that was pushed for it, joined."""
+        found: dict[str, list[Receipt]] = {}
+        whole = set()
+        # the host's own first: it may say that it is whole
+        own, pushed = (self.path / "receipts").glob("*.json"), (self.path / "pushed").glob("*/*.json")
+        for path in [*sorted(own), *sorted(pushed)]:
+            document = self._read(str(path.relative_to(self.path)))
+            if document is None or document["host"] in whole:
+                continue
+            parts = tuple(self._read_part(part) for part in document["streams"])
+            # a run of an older version may have left one without
+            about = {name: document[name] for name in ("follows", "machine", "clock_ahead") if name in document}
+            host = document["host"]
+            found.setdefault(host, []).append(Receipt(host, parts, document["error"], document["held_back"], **about))
+            if document.get("whole"):
+                whole.add(host)
+        return {host: first.joined(others) for host, (first, *others) in found.items()}
 
     def keep_leftover(self, sealed: SealedSnapshot) -> None:
         """Keep a sealed snapshot that the store did not take; a later run ships it."""
@@ -368,6 +437,7 @@ class PointFolder:
         self.close()
         if self.read_sealed() is not None and not self.waits_for_store:
             shutil.rmtree(self.path / "receipts", ignore_errors=True)
+            shutil.rmtree(self.path / "pushed", ignore_errors=True)
             shutil.rmtree(self.path / "batches", ignore_errors=True)
 
     def _read_part(self, part: t.Any) -> StreamReceipt:
@@ -378,6 +448,8 @@ class PointFolder:
             stored_bytes=part["stored_bytes"],
             entry=None if part["entry"] is None else self._stream(part["entry"]),
             gaps=tuple(LeftOut(*gap) for gap in part["gaps"]),
+            # a run of an older version may have left one without
+            left_out_bytes=part.get("left_out_bytes", 0),
         )
 
     def _stream(self, value: t.Any) -> StreamEntry:
@@ -410,6 +482,7 @@ def _write_part(part: StreamReceipt) -> dict[str, t.Any]:
         "stored_bytes": part.stored_bytes,
         "entry": None if part.entry is None else body_format.write_stream(part.entry),
         "gaps": [list(gap) for gap in part.gaps],
+        "left_out_bytes": part.left_out_bytes,
     }
 
 
@@ -439,12 +512,32 @@ def waiting_points(state_dir: Path, *, keep: str) -> list[PointFolder]:
     return found
 
 
+def claim_identity(state_dir: Path, run: str, host: str, host_id: str) -> None:
+    """Let a host of this run, and no other one, have an identity.
+
+    :raises PolicyError: another host of this run has it.
+    """
+    path = state_dir / "runs" / run / ".identities" / names.escape_host(host_id)
+    with _explained(path):
+        _make_folder(path.parent)
+        holder = host if _write_once(path, host.encode()) else path.read_bytes().decode(errors="replace")
+    if holder != host:
+        raise PolicyError(
+            f"{holder} and {host} have one identity in this run, {host_id}",
+            host=host,
+            item="holdfast_host_id",
+            remedy="If one is a clone of the other, or has the name that the other one had before, give it a "
+            "holdfast_host_id that was never used.",
+        )
+
+
 def open_points(state_dir: Path, run: str) -> list[PointFolder]:
     """The points that were opened in a run, sealed or not."""
     folder = state_dir / "runs" / run
     if not folder.is_dir():
         return []
-    points = [PointFolder(state_dir, run, path.name) for path in sorted(folder.iterdir()) if path.is_dir()]
+    paths = [path for path in sorted(folder.iterdir()) if path.is_dir() and POINT_NAME.fullmatch(path.name)]
+    points = [PointFolder(state_dir, run, path.name) for path in paths]
     return [point for point in points if point.exists()]
 
 
@@ -473,6 +566,7 @@ def sweep(state_dir: Path, *, keep: str) -> None:
     """Thin out the folders of runs whose process has ended; those of living runs and of *keep* stay as they are."""
     for run in (state_dir / "runs").glob("*"):
         if run.name != keep and RUN_ID.fullmatch(run.name) and not _alive(run):
+            shutil.rmtree(run / ".identities", ignore_errors=True)
             # also those that were not open yet: their keys are written before
             for path in run.iterdir():
                 if path.is_dir() and POINT_NAME.fullmatch(path.name):
@@ -533,6 +627,22 @@ def _write_whole(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _write_once(path: Path, data: bytes) -> bool:
+    """Write a file that must not be there yet, whole; False where it is."""
+    if path.exists():
+        return False
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(temporary)
+    return True
 
 
 def _make_folder(path: Path) -> None:

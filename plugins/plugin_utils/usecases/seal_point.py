@@ -139,7 +139,8 @@ def _seal(
         given = [part.entry for receipt in receipts.values() for part in receipt.streams if part.entry is not None]
         failed = {host: receipt.error for host, receipt in receipts.items() if receipt.error}
         sealed_at = max([opened.now(), *(entry.captured_at for entry in given)])
-        proven, short = _proven(repository, given, sealed_at)
+        gave = {part.entry.key: host for host, receipt in receipts.items() for part in receipt.streams if part.entry}
+        proven, short = _proven(repository, given, sealed_at, gave)
         failed.update(short)
         due = _due(folder, proven)
         if due and way.stamping is not None and way.stamping.required:
@@ -154,9 +155,11 @@ def _seal(
                 item=opened.point,
                 remedy=f"Correct what failed ({reasons or 'no host was asked'}) and run again.",
             )
-        summary = _summary(opened, receipts, missing, id=None, sealed=True, failed=failed, carried=carried)
+        summary = _summary(
+            opened, receipts, missing, id=None, sealed=True, failed=failed, carried=carried, named=proven
+        )
         draft = _draft(repository.root, opened, [*proven, *carried.entries], failed, missing, sealed_at)
-        draft = dataclasses.replace(draft, consistency=_consistency(opened, proven, carried))
+        draft = dataclasses.replace(draft, consistency=_consistency(opened, receipts, proven, carried))
         return _put_point(folder, way, opened, draft, summary)
     except (TransientError, FullError, StampMissingError):
         # a later run seals it, with the authority's word where that is required
@@ -171,11 +174,16 @@ def _mark_unsent(folder: PointFolder) -> None:
 
 
 def _proven(
-    repository: Repository, given: Sequence[StreamEntry], sealed_at: dt.datetime
+    repository: Repository,
+    given: Sequence[StreamEntry],
+    sealed_at: dt.datetime,
+    gave: Mapping[tuple[str, str], str],
 ) -> tuple[list[StreamEntry], dict[str, str]]:
     """What the hosts gave, each object with a lock that a point may name, and the hosts for which that cannot be had.
 
     In a run of days a lock that was long enough at open has become short: the object is put again.
+
+    :param gave: which host gave a stream, by the name it has in this run.
     """
     proven = []
     short: dict[str, str] = {}
@@ -186,10 +194,10 @@ def _proven(
         try:
             proven.append(carry.renew(repository, entry, sealed_at, entry.state))
         except HoldfastError as e:
-            short[entry.host] = (
+            short[gave[entry.key]] = (
                 f"the lock of {entry.manifest.name} ends before its class does, and it was not renewed: {e}"
             )
-    return sorted((entry for entry in proven if entry.host not in short), key=lambda entry: entry.key), short
+    return sorted((entry for entry in proven if gave[entry.key] not in short), key=lambda entry: entry.key), short
 
 
 def _due(folder: PointFolder, proven: Sequence[StreamEntry]) -> list[StreamEntry]:
@@ -197,11 +205,11 @@ def _due(folder: PointFolder, proven: Sequence[StreamEntry]) -> list[StreamEntry
     ours = {entry.key for entry in proven}
     by_host: dict[str, list[StreamEntry]] = {}
     for entry in proven:
-        by_host.setdefault(entry.host, []).append(entry)
+        by_host.setdefault(entry.host_id, []).append(entry)
     return [
         entry
         for entry in folder.read_due()
-        if entry.key not in ours and not keep.superseded(entry, by_host.get(entry.host, ()))
+        if entry.key not in ours and not keep.superseded(entry, by_host.get(entry.host_id, ()))
     ]
 
 
@@ -318,17 +326,18 @@ def _body_bytes(folder: PointFolder, draft: Body, opened: OpenPoint, root: Root)
 
 
 def _consistency(
-    opened: OpenPoint, entries: Sequence[StreamEntry], carried: carry.Carried
+    opened: OpenPoint, receipts: Mapping[str, Receipt], entries: Sequence[StreamEntry], carried: carry.Carried
 ) -> tuple[ConsistencyFinding, ...]:
     findings = [ConsistencyFinding("open", note) for note in opened.notes]
+    findings += _hosts_consistency(receipts)
     findings += [
-        ConsistencyFinding("marks", f"{entry.host}/{entry.stream}: {mark}")
+        ConsistencyFinding("marks", f"{entry.spoken}: {mark}")
         for entry in entries
         if entry.state is StreamState.STORED
         for mark in entry.marks
     ]
     findings += [
-        ConsistencyFinding("carry", f"{entry.host}/{entry.stream} was not carried: {reason}")
+        ConsistencyFinding("carry", f"{entry.spoken} was not carried: {reason}")
         for entry, reason in carried.failed[:_NAMED]
     ]
     if carried.waiting:
@@ -336,11 +345,40 @@ def _consistency(
         findings.append(
             ConsistencyFinding(
                 "carry",
-                f"{len(carried.waiting)} streams wait for the next run, first {first.host}/{first.stream}, locked "
+                f"{len(carried.waiting)} streams wait for the next run, first {first.spoken}, locked "
                 f"until {instant.to_text(first.lock_until)}",
             )
         )
     return tuple(findings)
+
+
+def _hosts_consistency(receipts: Mapping[str, Receipt]) -> list[ConsistencyFinding]:
+    """What hosts say of themselves that does not fit: other names than before, one machine twice, wrong clocks."""
+    findings = [
+        ConsistencyFinding("identity", f"{host} goes on with the streams of {receipt.follows}")
+        for host, receipt in sorted(receipts.items())
+        if receipt.follows
+    ]
+    by_machine: dict[str, list[str]] = {}
+    for host, receipt in sorted(receipts.items()):
+        if receipt.machine is not None:
+            by_machine.setdefault(receipt.machine, []).append(host)
+    findings += [
+        ConsistencyFinding("machine", f"{_listed(hosts)} answer with one machine id: is one a clone?")
+        for hosts in by_machine.values()
+        if len(hosts) > 1
+    ]
+    for host, receipt in sorted(receipts.items()):
+        if receipt.clock_ahead:
+            way = "ahead" if receipt.clock_ahead > 0 else "behind"
+            findings.append(ConsistencyFinding("clock", f"clock of {host} is {abs(receipt.clock_ahead):,} s {way}"))
+    return findings
+
+
+def _listed(hosts: Sequence[str]) -> str:
+    if len(hosts) > _NAMED:
+        return f"{', '.join(hosts[:_NAMED])} and {len(hosts) - _NAMED} more"
+    return f"{', '.join(hosts[:-1])} and {hosts[-1]}"
 
 
 def _summary(
@@ -353,10 +391,18 @@ def _summary(
     waiting: tuple[str, ...] = (),
     failed: Mapping[str, str] | None = None,
     carried: carry.Carried | None = None,
+    named: Sequence[StreamEntry] = (),
 ) -> Sealed:
     if failed is None:
         failed = {host: receipt.error for host, receipt in receipts.items() if receipt.error}
-    parts = [part for host, receipt in receipts.items() if host not in failed for part in receipt.streams]
+    # what a host gave before it failed, or was pushed for it, the point names all the same
+    keys = {entry.key for entry in named}
+    parts = [
+        part
+        for host, receipt in receipts.items()
+        for part in receipt.streams
+        if host not in failed or (part.entry is not None and part.entry.key in keys)
+    ]
     stored = [part for part in parts if part.reason != "unchanged"]
     return Sealed(
         sealed=sealed,
@@ -371,5 +417,5 @@ def _summary(
         waiting=waiting,
         carried=len(carried.entries) if carried else 0,
         carry_waiting=len(carried.waiting) if carried else 0,
-        carry_failed=tuple(f"{e.host}/{e.stream}: {reason}" for e, reason in carried.failed) if carried else (),
+        carry_failed=tuple(f"{entry.spoken}: {reason}" for entry, reason in carried.failed) if carried else (),
     )

@@ -9,14 +9,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
+from ..capture import wire
 from ..capture.base import Source
-from ..errors import CaptureError, FullError, HoldfastError, RunError, StoreError, TransientError
+from ..capture.composite import Composite
+from ..capture.host import Host
+from ..errors import CaptureError, FullError, HoldfastError, PolicyError, RunError, StoreError, TransientError
 from ..format import manifest as manifest_format
 from ..format import names, pack
 from ..keyring import base as keys
+from ..keyring.base import Keyring
 from ..model import keep
+from ..model.component import Component
 from ..model.content import ComponentContent, PlainFingerprint
 from ..model.entry import LeftOut, below_no_folder
 from ..model.point import (
@@ -30,9 +36,39 @@ from ..model.root import Root
 from ..model.snapshot import Fingerprint, PackDescription, WrappedKey
 from ..seal import age, zstd
 from ..store.base import Store
-from . import objects
+from . import objects, open_point, run_folder
 from .open_point import RUN_MARGIN
-from .run_folder import HostSheet, PointFolder, Receipt, SealedSnapshot, StreamReceipt
+from .run_folder import HostSheet, OpenPoint, PointFolder, Receipt, SealedSnapshot, StreamReceipt
+
+# as far as a host's clock may differ before a point says so: nothing else hangs on it
+CLOCK_WARNING = dt.timedelta(minutes=5)
+
+
+class HeardHost(Host):
+    """A host that is captured; what it says of itself on the way is kept: its machine, and how wrong its clock is."""
+
+    def __init__(self, trip: wire.Trip) -> None:
+        super().__init__(trip)
+        self.machine: str | None = None
+        self._heard: tuple[float, int, float] | None = None
+
+    def clock_ahead(self, opened: OpenPoint) -> int:
+        """By how many seconds its clock was ahead, at least, when it was asked last; less than none where behind."""
+        if self._heard is None:
+            return 0
+        asked, told, answered = self._heard
+        earliest, latest = (round(opened.at(moment).timestamp()) for moment in (asked, answered))
+        return max(told - latest, 0) + min(told - earliest, 0)
+
+    def _ask(
+        self, op: str, components: Sequence[Component], *, absent: str = "error"
+    ) -> tuple[dict[str, object], bytes]:
+        asked = run_folder.monotonic()
+        header, contents = super()._ask(op, components, absent=absent)
+        told = wire.read_told(header)
+        self.machine = told.machine
+        self._heard = asked, told.time, run_folder.monotonic()
+        return header, contents
 
 
 def snapshot(
@@ -43,6 +79,9 @@ def snapshot(
     policy: Callable[[], Policy],
     store: Callable[[], Store],
     writer: str,
+    host_id: Callable[[], str] | None = None,
+    keyring: Callable[[], Keyring] | None = None,
+    pushed: Sequence[str] = (),
     check: bool = False,
 ) -> Receipt:
     """Capture one host's streams and store those that changed; leaves a receipt whatever happens.
@@ -51,21 +90,28 @@ def snapshot(
     :param store: connects to the store; called only where there is something to put, so that an unchanged host costs
         neither store nor keyring a call.
     :param writer: collection version, for manifests.
+    :param host_id: reads and judges which identity the inventory gives the host; without it that is its name.
+    :param keyring: connects to the keyring; called only for a host that has been given another name, or an identity,
+        since its newest snapshot.
+    :param pushed: names of the texts that a task gave, where the policy is of these: their receipts stand beside that
+        of the host's own snapshot.
     :raises HoldfastError: as the failed receipt says.
     """
     opened = folder.read_open_as(check=check)
     refused: StoreError | None = None
     try:
-        sheet = folder.read_host(host)
+        identity = host if host_id is None else host_id()
         root = folder.read_root()
+        sheet = _sheet(folder, opened, host, identity, root, keyring)
+        run_folder.claim_identity(folder.state_dir, folder.run, host, identity)
         declared = policy()
         streams = declared.streams()
         for stream in streams:
             root.retention(declared.classes[stream.retention_class])
-        worker = _Worker(host, sheet, root, opened.now(), writer)
+        worker = _Worker(host, identity, sheet, root, opened.now(), writer)
         receipts = []
         connected: Store | None = None
-        for decided in _decide(streams, source, worker, opened.opened_at, check=opened.check):
+        for decided in _decide(streams, Composite(source), worker, opened.opened_at, check=opened.check):
             if isinstance(decided, StreamReceipt):
                 receipts.append(decided)
                 continue
@@ -79,7 +125,7 @@ def snapshot(
                     refused = e
             # it is sealed already: the next run ships it, whatever becomes of the host
             _keep(folder, sealed, refused)
-        receipt = Receipt(host, tuple(receipts))
+        receipt = Receipt(host, tuple(receipts), follows=_follows(host, sheet), **_heard(source, opened))
         if refused is not None:
             receipt = dataclasses.replace(receipt, error=_kept(refused, host), held_back=True)
     except HoldfastError as e:
@@ -87,7 +133,7 @@ def snapshot(
         if host in opened.expected and folder.read_sealed() is None:
             # no room for a receipt: the host counts as missing, and what went wrong first is what must be mended
             with contextlib.suppress(RunError):
-                folder.write_receipt(Receipt(host, (), error=str(e.at(host))))
+                _leave(folder, Receipt(host, (), error=str(e.at(host)), **_heard(source, opened)), pushed)
         raise
     with folder.locked():
         if folder.read_sealed() is not None:
@@ -96,10 +142,66 @@ def snapshot(
                 host=host,
                 remedy="It counts as missing there: back it up again, in a point that waits for it.",
             )
-        folder.write_receipt(receipt)
+        _leave(folder, receipt, pushed)
     if refused is not None:
         raise refused
     return receipt
+
+
+def _leave(folder: PointFolder, receipt: Receipt, pushed: Sequence[str]) -> None:
+    """Write a receipt: one for the host, or one for each text that was pushed."""
+    if not pushed:
+        folder.write_receipt(receipt)
+    for name in pushed:
+        parts = tuple(part for part in receipt.streams if part.stream == name)
+        folder.write_receipt(dataclasses.replace(receipt, streams=parts), pushed=name)
+
+
+def _sheet(
+    folder: PointFolder,
+    opened: OpenPoint,
+    host: str,
+    host_id: str,
+    root: Root,
+    keyring: Callable[[], Keyring] | None,
+) -> HostSheet:
+    if host not in opened.expected:
+        raise folder.not_expected(host)
+    if host_id == host:
+        sheet = folder.read_host(host)
+        last = _follows(host, sheet)
+        # else a new host would go on with the streams of the one that had its name before
+        if last in opened.expected:
+            raise PolicyError(
+                f"{host} would go on with the streams of {last}, which is another host of this run",
+                host=host,
+                item="holdfast_host_id",
+                remedy=f"{last} had that name before: give {host} a holdfast_host_id that was never used. If it is the "
+                f"host that was called {last} until now, back it up once by --limit {host}.",
+            )
+        return sheet
+    names.refuse_colliding((*opened.expected, host_id))
+    found = folder.find_host(host_id)
+    if found is None and keyring is not None and folder.read_sealed() is None:
+        found = open_point.sheet(root, keyring(), host_id, folder.read_live_of(host_id))
+    if found is None:
+        raise folder.not_expected(host)
+    return found
+
+
+def _follows(host: str, sheet: HostSheet) -> str:
+    """The name under which a host's streams were last proven, where that is another one."""
+    last = max(sheet.streams.values(), key=lambda entry: entry.verified_at, default=None)
+    return "" if last is None or last.name == host else last.name
+
+
+def _heard(source: Source, opened: OpenPoint) -> dict[str, t.Any]:
+    """What its receipt says of a host that answered, whatever became of it."""
+    if not isinstance(source, HeardHost):
+        return {}
+    ahead = source.clock_ahead(opened)
+    within = abs(ahead) <= CLOCK_WARNING.total_seconds()
+    return {"machine": source.machine, "clock_ahead": 0 if within else ahead}
 
 
 def _keep(folder: PointFolder, sealed: SealedSnapshot, refused: StoreError) -> None:
@@ -123,6 +225,7 @@ class _Worker:
     """What everything that is sealed for one host has in common."""
 
     host: str
+    host_id: str
     sheet: HostSheet
     root: Root
     now: dt.datetime
@@ -166,18 +269,18 @@ def _decide(
     for stream in streams:
         reason, changed = found[stream.name]
         gaps = tuple(gap for component in stream.components for gap in prints[component.name].gaps)
+        left_out_bytes = sum(prints[component.name].left_out_bytes for component in stream.components)
         if stream in at_once or stream in due:
             spoken = "renewal" if reason == "unchanged" else reason
             if check:
-                decided.append(StreamReceipt(stream.name, spoken, changed, 0, None, gaps))
+                decided.append(StreamReceipt(stream.name, spoken, changed, 0, None, gaps, left_out_bytes))
                 continue
             parts = tuple(contents[c.name] for c in stream.components)
             decided.append(_ToStore(stream, root.classes[stream.retention_class], spoken, changed, gaps, parts))
         else:
-            proven = dataclasses.replace(
-                sheet.streams[stream.name], state=StreamState.UNCHANGED, verified_at=worker.now
-            )
-            decided.append(StreamReceipt(stream.name, reason, (), 0, proven, gaps))
+            known = sheet.streams[stream.name].named(worker.host)
+            proven = dataclasses.replace(known, state=StreamState.UNCHANGED, verified_at=worker.now)
+            decided.append(StreamReceipt(stream.name, reason, (), 0, proven, gaps, left_out_bytes))
     return decided
 
 
@@ -255,7 +358,7 @@ def _seal_stream(part: _ToStore, worker: _Worker) -> SealedSnapshot:
         repository=root.repository,
         root=root.id,
         host=host,
-        host_id=host,
+        host_id=worker.host_id,
         stream=part.stream.name,
         retention_class=part.kept.name,
         captured_at=now,
@@ -276,7 +379,7 @@ def _seal_stream(part: _ToStore, worker: _Worker) -> SealedSnapshot:
     name = names.for_snapshot(names.Kind.MANIFEST, part.kept.name, host, part.stream.name, now, manifest)
     entry = StreamEntry(
         host=host,
-        host_id=host,
+        host_id=worker.host_id,
         stream=part.stream.name,
         retention_class=part.kept.name,
         state=StreamState.STORED,
@@ -288,7 +391,8 @@ def _seal_stream(part: _ToStore, worker: _Worker) -> SealedSnapshot:
         marks=tuple(f"{c.component.name}: {mark}" for c in part.contents for mark in c.marks),
     )
     size = len(sealed) + len(manifest)
-    receipt = StreamReceipt(part.stream.name, part.reason, part.changed, size, entry, part.gaps)
+    left_out_bytes = sum(content.fingerprint.left_out_bytes for content in part.contents)
+    receipt = StreamReceipt(part.stream.name, part.reason, part.changed, size, entry, part.gaps, left_out_bytes)
     return SealedSnapshot(receipt, entry, sealed, manifest)
 
 
@@ -312,7 +416,8 @@ def seal_pack(
     wrap_key = root.wrap_key(origin.retention_class, origin.captured_at.year)
     escrow_key = root.escrow_key(origin.retention_class, origin.captured_at.year)
     secret, recipient = age.generate()
-    sealed = age.encrypt(zstd.compress(tar), [recipient, escrow_key.public])
+    tar_size = sum(map(len, tar))
+    sealed = age.encrypt(zstd.compress_pieces(tar, size=tar_size), [recipient, escrow_key.public])
     wrapped = WrappedKey(
         retention_class=wrap_key.retention_class,
         year=wrap_key.year,
@@ -324,4 +429,4 @@ def seal_pack(
     name = names.for_snapshot(
         names.Kind.PACK, origin.retention_class, origin.host, origin.stream, origin.captured_at, sealed
     )
-    return sealed, PackDescription(name, len(sealed), len(tar), members), wrapped, escrow_key.id
+    return sealed, PackDescription(name, len(sealed), tar_size, members), wrapped, escrow_key.id

@@ -296,7 +296,7 @@ class _Verification:
                 last[entry.manifest.name] = entry
         proven: dict[str, list[StreamEntry]] = {}
         for entry in last.values():
-            proven.setdefault(entry.host, []).append(entry)
+            proven.setdefault(entry.host_id, []).append(entry)
         for point_id, (point, covered) in covers.items():
             name, held = point.name, newest[point_id]
             made_up = [claim.host for claim in point.body.retired if claim not in retired]
@@ -308,16 +308,16 @@ class _Verification:
                     "Back these hosts up again, which makes them live, and find out who signed this recovery point.",
                 )
             lost = {
-                key
+                entry.spoken
                 for other in covered
                 for key, entry in newest.get(other, {}).items()
                 if (key not in held or held[key].age_order[:2] < entry.age_order[:2])
                 and not any(retirement.ends(entry) for retirement in retired)
-                and not keep.superseded(entry, proven[entry.host])
+                and not keep.superseded(entry, proven[entry.host_id])
                 and not keep.outlives(entry, self._root.classes, point.statement.sealed_at)
             }
             if lost:
-                hidden = ", ".join(f"{host}/{stream}" for host, stream in sorted(lost)[:_NAMED])
+                hidden = ", ".join(sorted(lost)[:_NAMED])
                 self._find(
                     Severity.ERROR,
                     name,
@@ -331,7 +331,7 @@ class _Verification:
         for entry in keep.fading(live.streams.values(), self._root.classes, self._now):
             self._find(
                 Severity.WARNING,
-                f"{entry.host}/{entry.stream}",
+                entry.spoken,
                 f"its newest copy is locked only until {instant.to_text(entry.lock_until)}, less than half of class "
                 f"{entry.retention_class}",
                 "Back up again, any host: a run carries what is due. If the host is gone for good, retire it.",
@@ -445,7 +445,7 @@ class _Verification:
             return
         for part, told in zip(packed.components, manifest.components, strict=True):
             absent = [left.path for left in told.left_out if left.reason == "absent"]
-            plain = wire.fingerprint(told.component, part.entries, absent)
+            plain = wire.fingerprint(told.component, part.entries, absent, part.contents)
             found = snapshot.key_fingerprint(plain, manifest.digest_key, {manifest.digest_key: key})
             # another normaliser's digest cannot be made again here
             lies = found.normaliser == told.fingerprint.normaliser and found.normalised != told.fingerprint.normalised

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import fnmatch
 import grp
 import hashlib
@@ -12,10 +13,15 @@ import io
 import json
 import os
 import pwd
+import random
+import stat
 import subprocess
 import sys
 import tempfile
+import time
+import types
 import typing as t
+import zlib
 from pathlib import Path
 
 import pytest
@@ -109,10 +115,10 @@ def test_a_file_with_its_other_names_elsewhere_is_a_file(root: Path) -> None:
 def test_hard_links_are_told_within_a_component_only(root: Path) -> None:
     (root / "a").write_bytes(b"1")
     os.link(root / "a", root / "b")
-    answer = _tree.answer(capture_request(root, component("/a"), component("/b", name="other")))
-    kinds = [entry["kind"] for fields in answer[0]["components"].values() for entry in fields["listing"]]
+    header, contents = _tree.answer(capture_request(root, component("/a"), component("/b", name="other")))
+    kinds = [entry["kind"] for fields in header["components"].values() for entry in fields["listing"]]
     assert kinds == ["file", "file"]
-    assert answer[1] == b"11"
+    assert zlib.decompress(contents) == b"11"
 
 
 def test_extended_attributes(capture: Capture, root: Path) -> None:
@@ -156,18 +162,53 @@ def test_operations(capture: Capture, root: Path) -> None:
     plain = capture(capture_request(root, component(APP), op="fingerprint"))
     assert entries[1] == plain[1] == b""
     listed, short = entries[0]["components"]["app"], plain[0]["components"]["app"]
-    assert listed == content[0]["components"]["app"]
+    assert {**listed, "contents": content[0]["components"]["app"]["contents"]} == content[0]["components"]["app"]
     assert short == {key: value for key, value in listed.items() if key != "listing"}
-    assert set(plain[0]["host"]) == {"python", "euid", "time"}
+    assert set(plain[0]["host"]) == {"python", "euid", "time", "machine"}
     assert plain[0]["host"]["euid"] == os.geteuid()
+
+
+@pytest.mark.parametrize("op", ["fingerprint", "entries", "content"])
+def test_a_machine_is_told_by_a_digest_of_its_id(capture: Capture, root: Path, op: str) -> None:
+    (root / "a").touch()
+    asked = capture_request(root, component("/a"), op=op)
+    assert capture(asked)[0]["host"]["machine"] is None
+    (root / "etc").mkdir()
+    (root / "etc/machine-id").write_text("3d1219c7c4c5404aaa1f6d2a48adfda4\n")
+    header = capture(asked)[0]
+    # SHA-256 of b"holdfast machine v1\0" and the file, by sha256sum
+    assert header["host"]["machine"] == "c0178ba3d087ed2ed8eb707a68899fb2851920bee58010b5a77b884cff85a9ad"
+    assert "3d1219c7" not in json.dumps(header)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"uninitialized\n"])
+def test_a_machine_that_has_no_id_yet_tells_none(root: Path, content: bytes) -> None:
+    (root / "etc").mkdir()
+    (root / "etc/machine-id").write_bytes(content)
+    assert _tree._host(0, str(root))["machine"] is None
+
+
+def test_a_machine_id_is_a_file_below_the_root_or_none(root: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("3d1219c7c4c5404aaa1f6d2a48adfda4\n")
+    (root / "etc").mkdir()
+    place = root / "etc/machine-id"
+    place.symlink_to(outside)
+    assert _tree._host(0, str(root))["machine"] is None
+    place.unlink()
+    os.mkfifo(place)
+    assert _tree._host(0, str(root))["machine"] is None
+    place.unlink()
+    place.mkdir()
+    assert _tree._host(0, str(root))["machine"] is None
 
 
 def test_components_in_the_order_of_the_request(capture: Capture, root: Path) -> None:
     for name in "ab":
         (root / name).write_text(name)
-    header, blob = capture(capture_request(root, component("/b", name="z"), component("/a", name="c")))
+    header, contents = capture(capture_request(root, component("/b", name="z"), component("/a", name="c")))
     assert list(header["components"]) == ["z", "c"]
-    assert blob == b"ba"
+    assert zlib.decompress(contents) == b"ba"
 
 
 def test_a_repeated_capture_has_the_same_fingerprint_and_a_changed_one_another(capture: Capture, root: Path) -> None:
@@ -592,6 +633,23 @@ def test_a_path_swapped_for_a_symlink_does_not_lead_outside(
     assert found.blob == b""
 
 
+@pytest.mark.parametrize("call", ["readlink", "listxattr"])
+def test_a_symlink_swapped_for_a_folder_is_looked_at_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    (root / "victim").symlink_to("nowhere")
+    real = getattr(os, call)
+
+    def swapped(*args: t.Any, **more: t.Any) -> t.Any:
+        if (root / "victim").is_symlink():
+            (root / "victim").unlink()
+            (root / "victim").mkdir()
+        return real(*args, **more)
+
+    monkeypatch.setattr(os, call, swapped)
+    assert answered(root, component("/victim")).kinds == {"/victim": "dir"}
+
+
 def test_a_path_swapped_for_ever_is_left_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     victim = root / "victim"
     victim.mkdir()
@@ -711,6 +769,273 @@ def test_a_bug_shows_no_content(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     found = error(_tree.answer, capture_request(root, component("/a")))
     assert found["type"] == "internal"
     assert "password" not in json.dumps(found)
+
+
+# Contents that are too large for one answer
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    """Bytes that cannot be compressed."""
+    return random.Random(seed).randbytes(size)
+
+
+def large_request(root: Path, folders: list[Path | str], *, stdout: int = 0, **limits: int) -> dict[str, t.Any]:
+    """Ask for the content of all of *root*, of which one answer may hold *stdout* bytes compressed."""
+    deliver = {"stdout": stdout, "folders": [str(folder) for folder in folders]}
+    return {**capture_request(root, component("/"), **limits), "deliver": deliver}
+
+
+def handed_over(capture: Capture, header: dict[str, t.Any], step: int = 1 << 19) -> Captured:
+    """Take contents that stand in a file, range by range."""
+    file = header["file"]
+    pieces = []
+    for offset in range(0, file["size"], step):
+        request = {"op": "read", "folder": file["folder"], "offset": offset, "length": step}
+        told, piece = capture({**request, "drop": offset + step >= file["size"]})
+        assert told == {}
+        pieces.append(piece)
+    contents = b"".join(pieces)
+    assert (len(contents), hashlib.sha256(contents).hexdigest()) == (file["size"], file["sha256"])
+    return Captured(({**header}, contents))
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    """Where Ansible's temporary folder on the host would be; the half makes it."""
+    return tmp_path / "home/.ansible/tmp"
+
+
+def test_large_contents_stand_in_a_private_file_until_they_are_taken(
+    capture: Capture, root: Path, remote: Path
+) -> None:
+    ways.build(root)
+    (root / "large").write_bytes(noise(3 << 20))
+    old = os.umask(0o022)
+    try:
+        header, contents = capture(large_request(root, [remote], stdout=1 << 20))
+    finally:
+        os.umask(old)
+    assert contents == b""
+    (folder,) = remote.iterdir()
+    assert header["file"]["folder"] == str(folder)
+    assert [path.name for path in folder.iterdir()] == ["contents"]
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (remote, folder, folder / "contents")]
+    assert modes == [0o700, 0o700, 0o600]
+    found = handed_over(capture, header)
+    assert found.contents == captured(capture, root, "/").contents
+    assert list(remote.iterdir()) == []
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_how_much_an_answer_holds_is_exact(root: Path, remote: Path, fits: bool) -> None:
+    (root / "a").write_bytes(noise(1 << 18))
+    whole = _tree.answer(large_request(root, [remote], stdout=1 << 20))[1]
+    header, contents = _tree.answer(large_request(root, [remote], stdout=len(whole) - (not fits)))
+    assert (contents == whole, "file" in header) == (fits, not fits)
+
+
+def test_the_order_of_contents_is_told_where_it_is_not_that_of_the_listing(capture: Capture, root: Path) -> None:
+    (root / "a").mkdir()
+    for name in ("a/c", "a-b", "z"):
+        (root / name).write_text(name)
+    os.link(root / "z", root / "a/0")
+    header, contents = capture(capture_request(root, component("/")))
+    listing, places = (header["components"]["app"][field] for field in ("listing", "contents"))
+    assert [entry["path"] for entry in listing if entry["kind"] == "file"] == ["/a-b", "/a/0", "/a/c"]
+    assert [listing[place]["path"] for place in places] == ["/a/0", "/a/c", "/a-b"]
+    assert zlib.decompress(contents) == b"za/ca-b"
+
+
+@pytest.mark.parametrize("stdout", [0, 1 << 30])
+def test_a_large_file_that_changes_while_it_is_read_is_taken_once(
+    root: Path, remote: Path, monkeypatch: pytest.MonkeyPatch, stdout: int
+) -> None:
+    (root / "a").write_bytes(noise(3 << 20, seed=1))
+    (root / "b").write_bytes(noise(5 << 20, seed=2))
+    (root / "c").write_bytes(b"after it")
+    new = noise(4 << 20, seed=3)
+    read = os.read
+    changes = iter([new])
+
+    def hooked(fd: int, count: int) -> bytes:
+        data = read(fd, count)
+        if not data and os.readlink(f"/proc/self/fd/{fd}").endswith("/b"):
+            for content in changes:
+                (root / "b").write_bytes(content)
+        return data
+
+    monkeypatch.setattr(os, "read", hooked)
+    header, contents = _tree.answer(large_request(root, [remote], stdout=stdout))
+    found = handed_over(_tree.answer, header) if stdout == 0 else Captured((header, contents))
+    assert found.contents == {"/a": noise(3 << 20, seed=1), "/b": new, "/c": b"after it"}
+    assert found.changed == []
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_contents_are_what_was_kept_whatever_was_not(data: st.DataObject) -> None:
+    kept = b""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_tree, "_BLOCK", data.draw(st.integers(10, 3000)))
+        spool = _tree._Spool(data.draw(st.integers(0, 6000)), [folder])
+        for turn in range(data.draw(st.integers(0, 6))):
+            spool.begin()
+            chunks = [noise(size, seed=turn) for size in data.draw(st.lists(st.integers(1, 2000), max_size=4))]
+            for chunk in chunks:
+                spool.write(chunk)
+            if data.draw(st.booleans()):
+                spool.keep()
+                kept += b"".join(chunks)
+        told, contents = spool.finish()
+        if told:
+            contents = Path(told["file"]["folder"], "contents").read_bytes()
+            assert told["file"]["sha256"] == hashlib.sha256(contents).hexdigest()
+            assert told["file"]["size"] == len(contents)
+        assert zlib.decompress(contents) == kept
+
+
+def test_memory_does_not_grow_with_large_contents(root: Path, remote: Path) -> None:
+    block = noise(1 << 20)
+    with open(root / "big", "wb") as file:
+        file.writelines(block for _turn in range(48))
+    prelude = "import resource; resource.setrlimit(resource.RLIMIT_AS, (64 << 20, 64 << 20))"
+    request = large_request(root, [remote], stdout=1 << 20, bytes=1 << 30)
+    header, _contents = ways.unpack(ways.piped(_tree, request, prelude=prelude))
+    assert header["file"]["size"] > 48 << 20
+
+
+def test_a_refusal_leaves_no_file(root: Path, remote: Path) -> None:
+    (root / "a").write_bytes(noise(3 << 20))
+    (root / "b").write_bytes(b"one byte too many is enough")
+    found = error(_tree.answer, large_request(root, [remote], bytes=(3 << 20) + 5))
+    assert (found["type"], found["items"][0]) == ("too_large", f"/a ({3 << 20} bytes)")
+    assert list(remote.iterdir()) == []
+
+
+def test_a_file_system_is_never_filled(root: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "a").write_bytes(noise(3 << 20))
+    free = types.SimpleNamespace(f_bavail=(_tree._SPARE >> 10) + 2000, f_frsize=1024)
+    monkeypatch.setattr(os, "fstatvfs", lambda _fd: free)
+    request = large_request(root, [remote])
+    # each turn of a megabyte finds as much free as the one before
+    assert "file" in _tree.answer(request)[0]
+    monkeypatch.setattr(_tree, "_SPARE", _tree._SPARE + (1 << 20))
+    found = error(_tree.answer, request)
+    assert (found["type"], found["items"]) == ("no_space", [str(remote)])
+    assert f"{remote} has no room" in found["message"]
+    assert len(list(remote.iterdir())) == 1
+
+
+@pytest.mark.parametrize("way", ["answer", "piped"])
+def test_a_full_disk_is_named(root: Path, remote: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_fd: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    (root / "a").write_bytes(noise(3 << 20))
+    if way == "answer":
+        monkeypatch.setattr(os, "write", full)
+        header, _contents = _tree.answer(large_request(root, [remote]))
+    else:
+        # the kernel's own refusal (setrlimit(2))
+        prelude = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))"
+        header, _contents = ways.unpack(ways.piped(_tree, large_request(root, [remote]), prelude=prelude))
+    assert (header["error"]["type"], header["error"]["items"]) == ("no_space", [str(remote)])
+    assert list(remote.iterdir()) == []
+
+
+def test_the_first_folder_that_can_be_made_is_taken(root: Path, remote: Path, tmp_path: Path) -> None:
+    (root / "a").write_bytes(b"1")
+    (tmp_path / "file").touch()
+    none = str(tmp_path / "file/tmp")
+    header, _contents = _tree.answer(large_request(root, [none, remote, tmp_path / "other"]))
+    assert Path(header["file"]["folder"]).parent == remote
+    assert not (tmp_path / "other").exists()
+    found = error(_tree.answer, large_request(root, [none]))
+    assert (found["type"], found["items"]) == ("no_folder", [none])
+
+
+def test_the_home_is_that_of_the_user_who_reads(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "a").write_bytes(b"1")
+    monkeypatch.setenv("HOME", str(tmp_path / "login"))
+    monkeypatch.setenv("SCRATCH", str(tmp_path / "scratch"))
+    user = types.SimpleNamespace(pw_dir=str(tmp_path / "become"), pw_name="become")
+    monkeypatch.setattr(pwd, "getpwuid", lambda _uid: user)
+    for given_folder, base in (("~/tmp", tmp_path / "become/tmp"), ("$SCRATCH/x", tmp_path / "scratch/x")):
+        header, _contents = _tree.answer(large_request(root, [given_folder]))
+        assert Path(header["file"]["folder"]).parent == base
+    assert not (tmp_path / "login").exists()
+
+
+@pytest.mark.parametrize("op", ["fingerprint", "content"])
+def test_what_a_killed_run_left_is_removed(capture: Capture, root: Path, remote: Path, op: str) -> None:
+    (root / "a").write_bytes(b"1")
+    old = time.time() - 3700
+    left, fresh, full, link = (remote / f".holdfast-{number:016x}" for number in range(4))
+    other = remote / ".holdfast-other"
+    for folder in (left, fresh, full, other):
+        folder.mkdir(parents=True, mode=0o700)
+        (folder / "contents").write_bytes(b"secret")
+    (full / "more").touch()
+    link.symlink_to(other)
+    for folder in (left, full, other):
+        os.utime(folder, (old, old))
+    os.utime(link, (old, old), follow_symlinks=False)
+    request = {**large_request(root, [remote], stdout=100), "op": op}
+    assert "error" not in capture(request)[0]
+    assert not left.exists()
+    assert sorted(remote.iterdir()) == sorted((fresh, full, other, link))
+    assert (other / "contents").exists()
+
+
+def test_reading_keeps_a_file_from_being_taken_for_left(root: Path, remote: Path) -> None:
+    (root / "a").write_bytes(b"1")
+    header, _contents = _tree.answer(large_request(root, [remote]))
+    folder = header["file"]["folder"]
+    os.utime(folder, (1, 1))
+    _tree.answer({"op": "read", "folder": folder, "offset": 0, "length": 1})
+    assert time.time() - os.stat(folder).st_mtime < 1000
+    _tree.answer({**large_request(root, [remote], stdout=100), "op": "fingerprint"})
+    assert os.path.exists(folder)
+
+
+def test_only_a_private_folder_of_contents_is_read(root: Path, remote: Path, tmp_path: Path) -> None:
+    (root / "a").write_bytes(b"1")
+    folder = Path(_tree.answer(large_request(root, [remote]))[0]["file"]["folder"])
+    read = {"op": "read", "offset": 0, "length": 100}
+    link = remote / ".holdfast-0123456789abcdef"
+    link.symlink_to(folder)
+    shown = remote / ".holdfast-0123456789abcdee"
+    shown.mkdir(mode=0o750)
+    (shown / "contents").write_bytes(b"secret")
+    empty = remote / ".holdfast-0123456789abcded"
+    empty.mkdir(mode=0o700)
+    linked = remote / ".holdfast-0123456789abcdec"
+    linked.mkdir(mode=0o700)
+    (linked / "contents").symlink_to("/etc/passwd")
+    for refused in (link, shown, empty, linked, remote / ".holdfast-0000000000000000"):
+        assert error(_tree.answer, {**read, "folder": str(refused)})["type"] == "gone"
+    for kept in (link, shown, linked):
+        _tree.answer({"op": "drop", "folder": str(kept)})
+    assert (shown / "contents").exists()
+    assert (folder / "contents").exists()
+    assert link.is_symlink()
+    assert not linked.exists()
+    for none in ("/etc", "relative/.holdfast-0123456789abcdef", f"{folder}/contents", 5, None, f"{folder}\0"):
+        for op in ("read", "drop"):
+            assert error(_tree.answer, {**read, "op": op, "folder": none})["type"] == "request"
+    for odd in ({"offset": -1}, {"length": -1}, {"offset": "x"}, {"length": None}):
+        assert error(_tree.answer, {**read, "folder": str(folder), **odd})["type"] == "request"
+    assert folder.exists()
+
+
+def test_what_is_gone_already_is_dropped(capture: Capture, root: Path, remote: Path) -> None:
+    (root / "a").write_bytes(b"1")
+    header, _contents = capture(large_request(root, [remote]))
+    drop = {"op": "drop", "folder": header["file"]["folder"]}
+    for _turn in range(2):
+        assert capture(drop) == ({}, b"")
+        assert list(remote.iterdir()) == []
+    assert error(capture, {**drop, "op": "read", "offset": 0, "length": 1})["type"] == "gone"
 
 
 # The pipe

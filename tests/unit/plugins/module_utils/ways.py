@@ -31,10 +31,12 @@ MTIME = 1_700_000_000_123_456_789
 
 
 def unpack(text: str) -> tuple[dict[str, t.Any], bytes]:
-    """What a packed answer holds."""
-    plain = zlib.decompress(base64.b64decode(text, validate=True))
-    end = 8 + int(plain[:8], 16)
-    return json.loads(plain[8:end]), plain[end:]
+    """What a packed answer holds: the header, and what follows it as it came."""
+    unpacker = zlib.decompressobj()
+    plain = unpacker.decompress(base64.b64decode(text, validate=True))
+    assert unpacker.eof
+    assert int(plain[:8], 16) == len(plain) - 8
+    return json.loads(plain[8:]), unpacker.unused_data
 
 
 def piped(program: t.Any, request: t.Any, payload: bytes = b"", *, prelude: str = "") -> str:
@@ -113,8 +115,9 @@ class Captured:
     """One component's answer, checked for what must hold of each."""
 
     def __init__(self, answer: tuple[dict[str, t.Any], bytes], name: str = "app") -> None:
-        header, blob = answer
+        header, packed = answer
         assert "error" not in header, header
+        blob = zlib.decompress(packed)
         fields = header["components"][name]
         self.listing: list[dict[str, t.Any]] = fields["listing"]
         self.fingerprint: str = fields["fingerprint"]
@@ -124,12 +127,13 @@ class Captured:
         self.entries = {entry["path"]: entry for entry in self.listing}
         self.contents: dict[str, bytes] = {}
         start = 0
-        for entry in self.listing:
-            if entry["kind"] == "file":
-                content = blob[start : start + entry["size"]]
-                start += entry["size"]
-                assert hashlib.sha256(content).hexdigest() == entry["sha256"]
-                self.contents[entry["path"]] = content
+        for place in fields["contents"]:
+            entry = self.listing[place]
+            assert entry["kind"] == "file"
+            content = blob[start : start + entry["size"]]
+            start += entry["size"]
+            assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+            self.contents[entry["path"]] = content
         self.blob = blob
         absent = [path for path, reason in self.left_out.items() if reason == "absent"]
         assert start == len(blob) == fields["bytes"]

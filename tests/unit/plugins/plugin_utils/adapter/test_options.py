@@ -58,6 +58,34 @@ class TestInherited:
         assert made(holdfast_name="main")["name"] is None
 
 
+class TestPushed:
+    """The texts that a task gives instead of capturing its host."""
+
+    def test_their_policy_takes_the_place_of_the_hosts(self) -> None:
+        text = {"name": trust_as_template("ilo"), "text": b"\xff", "tier": "tier0"}
+        given = made({"content": [text]}, holdfast_components=COMPONENTS, holdfast_tiers={"tier0": {"class": "d0030"}})
+        assert given.pushed == ("ilo",)
+        (stream,) = given.policy("h").streams()
+        assert (stream.name, stream.retention_class) == ("ilo", "d0030")
+        assert stream.components[0].means == {"text": b"\xff"}
+        with pytest.raises(PolicyError, match="of holdfast_components too"):
+            made({"content": [{**text, "name": "app"}]}, holdfast_components=COMPONENTS).policy("h")
+
+    def test_without_the_option_there_are_none(self) -> None:
+        assert made({"content": None}, holdfast_content=[{"name": "x", "text": "y"}]).pushed == ()
+
+    @pytest.mark.parametrize("content", ["", "CANARY", [], {}, {"name": "x"}, [7], [None]])
+    def test_what_is_no_list_of_texts_is_pushed_all_the_same_and_refused(self, content: object) -> None:
+        given = made({"content": content}, holdfast_components=COMPONENTS)
+        assert given.pushed == ("",)
+        with pytest.raises(PolicyError) as caught:
+            given.policy("h")
+        assert "CANARY" not in str(caught.value)
+
+    def test_names_stay_as_they_were_given(self) -> None:
+        assert made({"content": [{"name": 7}, {"text": "x"}, "y"]}).pushed == ("7", "None")
+
+
 class TestPlain:
     """Ansible's tagged values become plain ones, all the way down."""
 
@@ -159,9 +187,43 @@ class TestPolicy:
         policy = made({"components": other}, holdfast_components=COMPONENTS).policy("h")
         assert [component.name for component in policy.components] == ["other"]
 
+    def test_presets_are_looked_for_in_ones_own_folders_first(self, tmp_path: Path) -> None:
+        (tmp_path / "nginx.yml").write_text("{description: Ours, paths: [/srv/nginx]}")
+        own = made(holdfast_components=["nginx", "sudo"], holdfast_component_paths=[str(tmp_path)]).policy("h")
+        assert [component.paths[0] for component in own.components] == ["/srv/nginx", "/etc/sudoers"]
+        assert made({"components": ["nginx"]}).policy("h").components[0].paths[0] == "/etc/nginx"
+
+    def test_a_folder_of_presets_that_is_none_is_told(self) -> None:
+        with pytest.raises(PolicyError, match=r"holdfast_component_paths: 'presets' is not absolute.*host h"):
+            made(holdfast_components=["nginx"], holdfast_component_paths=["presets"]).policy("h")
+
     def test_mistakes_name_the_host(self) -> None:
         with pytest.raises(PolicyError, match="host web-1"):
             made(holdfast_components=[{"name": "app", "paths": ["etc"]}]).policy("web-1")
+
+    def test_a_host_is_its_name_unless_it_is_given_an_identity(self) -> None:
+        assert made().host_id("web1", {}) == "web1"
+        hosts: dict[str, t.Any] = {"groups": {"all": ["web-a", "web2"]}}
+        assert made(holdfast_host_id="web1").host_id("web-a", hosts) == "web1"
+        assert made(holdfast_host_id="web-a").host_id("web-a", hosts) == "web-a"
+        assert made(holdfast_host_id="rack 7/unit 3").host_id("web-a", hosts) == "rack 7/unit 3"
+
+    @pytest.mark.parametrize("other", [{}, {"holdfast_host_id": "web1"}])
+    def test_an_identity_that_is_another_hosts_by_its_name(self, other: Mapping[str, str]) -> None:
+        hosts = {"groups": {"all": ["web-a", "web1"]}, "hostvars": {"web1": other}}
+        with pytest.raises(PolicyError, match="web-a would have the identity of host web1"):
+            made(holdfast_host_id="web1").host_id("web-a", hosts)
+
+    def test_a_name_that_another_host_had_before_is_free_for_a_host_with_an_identity_of_its_own(self) -> None:
+        hosts = {"groups": {"all": ["web-a", "web1"]}, "hostvars": {"web1": {"holdfast_host_id": "web1-2026"}}}
+        assert made(holdfast_host_id="web1").host_id("web-a", hosts) == "web1"
+
+    @pytest.mark.parametrize("value", ["", "\n", "a\x00", 7, ["web1"], "WEB-A", "\udcff"])
+    def test_what_no_host_may_be_called_is_no_identity(self, value: object) -> None:
+        with pytest.raises(PolicyError) as caught:
+            made(holdfast_host_id=value).host_id("web-a", {})
+        assert caught.value.message.startswith("the policy cannot be used: holdfast_host_id: ")
+        assert caught.value.host == "web-a"
 
     def test_classes_alone(self) -> None:
         classes = made(holdfast_classes={"d0007": {"days": 7}}).classes()

@@ -71,7 +71,7 @@ RECEIPT = Receipt(
     "h",
     (
         StreamReceipt("tier0", "unchanged", (), 0, ENTRY),
-        StreamReceipt("tier1", "drift", ("app", "ssh"), 20, ENTRY),
+        StreamReceipt("tier1", "drift", ("app", "ssh"), 20, ENTRY, left_out_bytes=7),
         StreamReceipt("tier2", "first", ("base",), 0, None),
     ),
 )
@@ -268,6 +268,7 @@ class TestReceipt:
         ]
         assert found["streams"][1]["changed_components"] == ["app", "ssh"]
         assert found["streams"][1]["stored_bytes"] == 20
+        assert [stream["left_out_bytes"] for stream in found["streams"]] == [0, 7, 0]
         assert "diff" not in found
 
     def test_unchanged_is_no_change(self) -> None:

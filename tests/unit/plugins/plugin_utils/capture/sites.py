@@ -16,7 +16,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ansible_collections.holdfast.config.plugins.module_utils import _apply, _tree
+from ansible_collections.holdfast.config.plugins.module_utils import _apply, _texts, _tree
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.base import Source
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.host import Host
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.wire import MARK, fingerprint
@@ -49,8 +49,34 @@ def near_trip(half: str, request: Mapping[str, t.Any], payload: bytes = b"") -> 
     """Run a half in this process, on what would have travelled."""
     asked = json.loads(json.dumps(request))
     if half == "tree":
-        return MARK + _tree.pack(*_tree.answer(asked))
+        return MARK + _tree.pack(*_tree.answer(asked, _texts))
     return MARK + _apply.pack(_apply.answer(asked, io.BytesIO(payload)))
+
+
+class SpoolingTrip:
+    """Such a trip to a host that keeps large contents in *folder*; notes what is asked, and can be tampered with."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked: list[Mapping[str, t.Any]] = []
+        self.before: t.Callable[[Mapping[str, t.Any]], None] = lambda _request: None
+
+    def __call__(self, half: str, request: Mapping[str, t.Any], payload: bytes = b"") -> str:
+        self.asked.append(request)
+        self.before(request)
+        if "deliver" in request:
+            request = {**request, "deliver": {**request["deliver"], "folders": [str(self.folder)]}}
+        return near_trip(half, request, payload)
+
+    @property
+    def ops(self) -> list[str]:
+        """What was asked for, in order."""
+        return [request["op"] for request in self.asked]
+
+    @property
+    def kept(self) -> list[Path]:
+        """Contents that the host keeps."""
+        return sorted(self.folder.glob("*/*"))
 
 
 class Site(t.Protocol):

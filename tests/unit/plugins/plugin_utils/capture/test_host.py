@@ -6,12 +6,19 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
+import hashlib
+import json
 import os
+import random
 import typing as t
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from ansible_collections.holdfast.config.plugins.plugin_utils.capture import wire
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.host import Host
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     CaptureError,
@@ -20,7 +27,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     TooLargeError,
 )
 
-from .sites import HostSite, component, near_trip
+from .sites import HostSite, SpoolingTrip, component, near_trip
 
 APP, BASE = component("app"), component("base")
 
@@ -107,3 +114,161 @@ def test_a_lost_connection_stays_one() -> None:
     for ask in (host.fingerprints, host.content, host.survey):
         with pytest.raises(ConnectionLostError):
             ask([APP])
+
+
+# Contents that are too large for one answer
+
+LARGE = random.Random(1).randbytes(50_000)
+
+
+@pytest.fixture
+def trip(tmp_path: Path) -> SpoolingTrip:
+    return SpoolingTrip(tmp_path / "tmp")
+
+
+@pytest.fixture
+def large(site: HostSite, trip: SpoolingTrip) -> Host:
+    """A host whose answers hold 20,000 bytes of content, and that has more."""
+    site.write("/etc/app/large", LARGE)
+    return Host(trip, root=str(site.root), deliver_bytes=20_000)
+
+
+def test_large_content_comes_range_by_range_and_leaves_nothing(large: Host, trip: SpoolingTrip, site: HostSite) -> None:
+    assert large.content([APP]) == site.source.content([APP])
+    assert trip.ops == ["content", "read", "read", "read"]
+    assert [request["length"] for request in trip.asked[1:3]] == [20_000, 20_000]
+    assert [request["drop"] for request in trip.asked[1:]] == [False, False, True]
+    assert list(trip.folder.iterdir()) == []
+
+
+def test_small_content_comes_with_the_answer(trip: SpoolingTrip, site: HostSite) -> None:
+    assert Host(trip, root=str(site.root), deliver_bytes=20_000).content([APP]) == site.source.content([APP])
+    assert trip.ops == ["content"]
+
+
+def _flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def _grow(file: Path) -> None:
+    with file.open("ab") as stream:
+        stream.write(b"x")
+
+
+DAMAGES: dict[str, t.Callable[[Path], object]] = {
+    "flipped": _flip,
+    "cut": lambda file: os.truncate(file, 30_000),
+    "emptied": lambda file: os.truncate(file, 0),
+    "exchanged": lambda file: file.write_bytes(bytes(file.stat().st_size)),
+    "removed": lambda file: file.unlink(),
+    "folder removed": lambda file: (file.unlink(), file.parent.rmdir()),
+    "opened to others": lambda file: file.parent.chmod(0o755),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("turn", [1, 2])
+def test_what_happens_to_the_file_meanwhile_is_noticed(large: Host, trip: SpoolingTrip, damage: str, turn: int) -> None:
+    def meddle(_request: object) -> None:
+        if len(trip.asked) == turn + 1 and trip.kept:
+            DAMAGES[damage](trip.kept[0])
+
+    trip.before = meddle
+    with pytest.raises(CaptureError):
+        large.content([APP])
+    if damage != "opened to others":
+        assert trip.kept == []
+
+
+def test_a_file_that_grows_is_read_no_further(large: Host, trip: SpoolingTrip, site: HostSite) -> None:
+    trip.before = lambda request: _grow(trip.kept[0]) if request["op"] == "read" else None
+    assert large.content([APP]) == site.source.content([APP])
+
+
+def test_a_connection_that_is_lost_on_the_way_stays_so_and_the_file_is_removed(large: Host, trip: SpoolingTrip) -> None:
+    def lose(request: Mapping[str, t.Any]) -> None:
+        if request["op"] == "read":
+            raise ConnectionLostError("the host was not reached")
+
+    trip.before = lose
+    with pytest.raises(ConnectionLostError, match="the host was not reached"):
+        large.content([APP])
+    assert trip.ops == ["content", "read", "drop"]
+    assert trip.kept == []
+
+
+def test_what_cannot_be_removed_either_says_why_it_broke_off(large: Host, trip: SpoolingTrip) -> None:
+    def lose(request: Mapping[str, t.Any]) -> None:
+        if request["op"] != "content":
+            raise ConnectionLostError(f"lost at {request['op']}")
+
+    trip.before = lose
+    with pytest.raises(ConnectionLostError, match="lost at read"):
+        large.content([APP])
+    assert len(trip.kept) == 1
+
+
+def test_an_interrupted_capture_removes_the_file(large: Host, trip: SpoolingTrip) -> None:
+    def interrupt(request: Mapping[str, t.Any]) -> None:
+        if request["op"] == "read":
+            raise KeyboardInterrupt
+
+    trip.before = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        large.content([APP])
+    assert trip.kept == []
+
+
+def _answering(answers: t.Iterable[tuple[t.Any, bytes]]) -> t.Callable[..., str]:
+    """A trip to a host that answers as it likes."""
+    coming = iter(answers)
+
+    def trip(_half: str, _request: object, _payload: bytes = b"") -> str:
+        header, contents = next(coming)
+        head = json.dumps(header).encode()
+        return "HOLDFAST1 " + base64.b64encode(zlib.compress(b"%08x" % len(head) + head) + contents).decode()
+
+    return trip
+
+
+def test_a_host_that_claims_too_large_a_file_is_asked_for_nothing_of_it() -> None:
+    file = {"folder": "/tmp/.holdfast-0123456789abcdef", "size": 1 << 40, "sha256": "ab" * 32}
+    with pytest.raises(TooLargeError):
+        Host(_answering([({"file": file}, b"")])).content([APP])
+
+
+@pytest.mark.parametrize("piece", [b"", b"x" * 9, b"x" * 11])
+def test_a_range_of_another_size_is_refused(site: HostSite, piece: bytes) -> None:
+    request = wire.tree_request(
+        "content", [APP], root=str(site.root), absent="error", limits={"bytes": 99, "entries": 9}
+    )
+    header, _contents = wire.read_answer(near_trip("tree", request), limit_bytes=10_000)
+    file = {"folder": "/tmp/.holdfast-0123456789abcdef", "size": 10, "sha256": "ab" * 32}
+    answers = [({**header, "file": file}, b""), ({}, piece), ({}, b"")]
+    with pytest.raises(ConnectionLostError, match="less or more of the contents"):
+        Host(_answering(answers)).content([APP])
+
+
+def test_a_file_of_another_digest_than_told_is_refused(site: HostSite) -> None:
+    request = wire.tree_request(
+        "content", [APP], root=str(site.root), absent="error", limits={"bytes": 99, "entries": 9}
+    )
+    header, contents = wire.read_answer(near_trip("tree", request), limit_bytes=10_000)
+    file = {"folder": "/tmp/.holdfast-0123456789abcdef", "size": len(contents), "sha256": "ab" * 32}
+    answers = [({**header, "file": file}, b""), ({}, contents), ({}, b"")]
+    with pytest.raises(ConnectionLostError, match="not those that the host kept"):
+        Host(_answering(answers)).content([APP])
+    file["sha256"] = hashlib.sha256(contents).hexdigest()
+    assert Host(_answering(answers)).content([APP]) == site.source.content([APP])
+
+
+def test_each_component_has_its_own_limit_and_a_survey_has_none_of_them(site: HostSite) -> None:
+    site.write("/etc/base", bytes(3000))
+    small, wide = dataclasses.replace(APP, max_bytes=10), dataclasses.replace(BASE, max_bytes=3000)
+    with pytest.raises(TooLargeError, match="component app holds more than 10 bytes") as caught:
+        site.source.content([small, wide])
+    assert "raise its max_bytes" in str(caught.value)
+    assert site.source.content([APP, wide])["base"].fingerprint.size == 3000
+    assert [len(entries) for entries in site.source.survey([small, wide]).entries.values()] == [2, 1]

@@ -13,6 +13,7 @@ import datetime as dt
 import json
 import os
 import re
+import tracemalloc
 import typing as t
 import zlib
 from pathlib import Path
@@ -61,9 +62,15 @@ values = st.recursive(
 )
 
 
-def packed(header: t.Any, blob: bytes = b"") -> str:
+def packed(header: t.Any, contents: bytes = b"") -> str:
     head = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return wire.MARK + base64.b64encode(zlib.compress(b"%08x" % len(head) + head + blob)).decode("ascii")
+    return wire.MARK + base64.b64encode(zlib.compress(b"%08x" % len(head) + head) + contents).decode("ascii")
+
+
+def read_content(header: t.Any, contents: bytes, *, limit_bytes: int = LIMIT) -> dict[str, ComponentContent]:
+    """Read contents in pieces of seven bytes."""
+    pieces = [contents[at : at + 7] for at in range(0, len(contents), 7)]
+    return wire.read_content([APP, BASE], header, pieces, limit_bytes=limit_bytes)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +125,8 @@ def damaged(document: dict[str, t.Any], data: st.DataObject) -> dict[str, t.Any]
 def seal_and_open(parts: list[ComponentContent]) -> None:
     """What was let in can be sealed and comes back, or is refused while nothing is lost yet."""
     try:
-        tar, members = pack.write(host="h", stream="tier1", captured_at=NOW, parts=parts)
+        pieces, members = pack.write(host="h", stream="tier1", captured_at=NOW, parts=parts)
+        tar = b"".join(pieces)
         origin = manifest_format.Origin("r", DIGEST, "h", "h", "tier1", "d0030", NOW, "k", "0.1.0")
         print_of = {c.component.name: Fingerprint(c.component.name, DIGEST, "k", DIGEST) for c in parts}
         manifest = manifest_format.write(
@@ -143,7 +151,7 @@ def seal_and_open(parts: list[ComponentContent]) -> None:
 
 def test_an_honest_answer_is_read(honest: tuple[dict[str, t.Any], bytes]) -> None:
     header, blob = honest
-    found = wire.read_content([APP, BASE], header, blob)
+    found = read_content(header, blob)
     assert found["app"].contents == {"/etc/app/main.conf": b"listen = 8080\n"}
     assert [entry.kind.value for entry in found["app"].entries] == ["dir", "dir", "symlink", "file", "hardlink"]
     assert found["app"].left_out == (("/etc/app/fifo", "special file (fifo)"),)
@@ -170,10 +178,11 @@ def test_a_damaged_header_is_refused_or_can_be_sealed(
     for ask in (wire.read_fingerprints, wire.read_listings):
         with contextlib.suppress(CaptureError):
             ask([APP, BASE], read)
-    with contextlib.suppress(CaptureError):
-        wire.read_privilege(read)
+    for tell in (wire.read_privilege, wire.read_told):
+        with contextlib.suppress(CaptureError):
+            tell(read)
     try:
-        found = wire.read_content([APP, BASE], read, blob)
+        found = read_content(read, blob)
     except CaptureError:
         return
     seal_and_open(list(found.values()))
@@ -241,8 +250,9 @@ def test_any_answer_to_an_apply_is_read_or_refused(written: t.Any, warnings: t.A
 
 
 def test_what_is_printed_around_the_answer_is_not_the_answer(honest: tuple[dict[str, t.Any], bytes]) -> None:
-    text = f"Welcome to h\r\n{packed(*honest)}\r\nlogout\n"
-    assert wire.read_answer(text, limit_bytes=LIMIT) == honest
+    for before in ("Welcome to h\r\n", "a prompt without a line feed> "):
+        text = f"{before}{packed(*honest)}\r\nlogout\n"
+        assert wire.read_answer(text, limit_bytes=LIMIT) == honest
     with pytest.raises(ConnectionLostError, match="no answer") as caught:
         wire.read_answer("Welcome to h\nHOLDFAST2 eJw=\n", limit_bytes=LIMIT)
     assert "login banner" in str(caught.value)
@@ -259,12 +269,12 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_the_limit_is_exact(more: int) -> None:
-    text = packed({}, bytes(LIMIT - len(b"%08x{}" % 2) + more))
+    text = packed(b'{"a":"' + b"b" * (LIMIT - len('00000000{"a":""}') + more) + b'"}', b"contents")
     if more:
         with pytest.raises(TooLargeError):
             wire.read_answer(text, limit_bytes=LIMIT)
     else:
-        assert wire.read_answer(text, limit_bytes=LIMIT)[0] == {}
+        assert wire.read_answer(text, limit_bytes=LIMIT)[1] == b"contents"
 
 
 def test_a_deep_document_is_refused() -> None:
@@ -305,7 +315,7 @@ def test_a_lie_about_a_file_is_refused(honest: tuple[dict[str, t.Any], bytes], l
     assert entry.get(field, {}) != value
     entry[field] = value
     with pytest.raises(CaptureError):
-        wire.read_content([APP, BASE], header, blob)
+        read_content(header, blob)
 
 
 @pytest.mark.parametrize("target", ["/etc/app/none", "/etc/shadow", "/etc/app/conf.d", "/etc/app/same.conf", ""])
@@ -313,7 +323,7 @@ def test_a_hard_link_leads_to_an_earlier_file(honest: tuple[dict[str, t.Any], by
     header, blob = copy.deepcopy(honest)
     header["components"]["app"]["listing"][-1]["target"] = target
     with pytest.raises(CaptureError):
-        wire.read_content([APP, BASE], header, blob)
+        read_content(header, blob)
 
 
 def test_nothing_stands_below_a_file(honest: tuple[dict[str, t.Any], bytes]) -> None:
@@ -321,7 +331,7 @@ def test_nothing_stands_below_a_file(honest: tuple[dict[str, t.Any], bytes]) -> 
     listing = header["components"]["app"]["listing"]
     listing.append({**listing[-1], "path": "/etc/app/same.conf/below", "kind": "dir"})
     with pytest.raises(CaptureError):
-        wire.read_content([APP, BASE], header, blob)
+        read_content(header, blob)
 
 
 @pytest.mark.parametrize("field", ["fingerprint", "bytes", "entries", "left_out", "left_out_bytes", "listing"])
@@ -330,22 +340,117 @@ def test_a_field_of_a_component_has_its_form(honest: tuple[dict[str, t.Any], byt
     header, blob = copy.deepcopy(honest)
     header["components"]["app"][field] = value
     with pytest.raises(CaptureError):
-        wire.read_content([APP, BASE], header, blob)
+        read_content(header, blob)
     del header["components"]["app"][field]
     with pytest.raises(CaptureError):
-        wire.read_content([APP, BASE], header, blob)
+        read_content(header, blob)
 
 
 @pytest.mark.parametrize("blob", [b"", b"listen = 8080\n", b"listen = 8080\nbase+", b"listen = 9090\nbase"])
 def test_content_must_be_all_that_was_listed_and_no_more(honest: tuple[dict[str, t.Any], bytes], blob: bytes) -> None:
     with pytest.raises(ConnectionLostError):
-        wire.read_content([APP, BASE], honest[0], blob)
+        read_content(honest[0], zlib.compress(blob))
+
+
+@pytest.mark.parametrize(
+    "places",
+    [None, {}, [], [2, 3], [2, 2], [-2], [3.0], [True], ["3"], [[3]], [4], [3, 3], [10**30], [None]],
+    ids=repr,
+)
+def test_each_file_has_its_place_in_the_contents_once(honest: tuple[dict[str, t.Any], bytes], places: t.Any) -> None:
+    header, contents = copy.deepcopy(honest)
+    assert header["components"]["app"]["contents"] == [3]
+    header["components"]["app"]["contents"] = places
+    with pytest.raises(CaptureError):
+        read_content(header, contents)
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_contents_come_in_pieces_of_any_size(honest: tuple[dict[str, t.Any], bytes], data: st.DataObject) -> None:
+    header, contents = honest
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(contents)), max_size=5)))
+    pieces = [contents[start:end] for start, end in zip([0, *cuts], [*cuts, len(contents)], strict=True)]
+    found = wire.read_content([APP, BASE], header, pieces, limit_bytes=LIMIT)
+    assert found == read_content(header, contents)
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_damaged_contents_are_refused_or_what_they_were(
+    honest: tuple[dict[str, t.Any], bytes], data: st.DataObject
+) -> None:
+    header, contents = honest
+    at = data.draw(st.integers(0, len(contents) - 1))
+    flipped = contents[:at] + bytes([contents[at] ^ data.draw(st.integers(1, 255))]) + contents[at + 1 :]
+    try:
+        found = read_content(header, data.draw(st.sampled_from([flipped]) | st.binary(max_size=60)))
+    except CaptureError:
+        return
+    assert found == read_content(header, contents)
+
+
+def test_contents_that_are_cut_or_followed_by_anything_are_refused(honest: tuple[dict[str, t.Any], bytes]) -> None:
+    header, contents = honest
+    for end in range(len(contents)):
+        with pytest.raises(ConnectionLostError):
+            read_content(header, contents[:end])
+    for more in (b"\0", b"more than a piece", contents):
+        with pytest.raises(ConnectionLostError):
+            read_content(header, contents + more)
+
+
+def test_contents_that_unpack_to_much_of_little(tmp_path: Path) -> None:
+    (tmp_path / "etc/app").mkdir(parents=True)
+    (tmp_path / "etc/base").touch()
+    for size in (1 << 16, (1 << 20) - 1, 5 << 20):
+        (tmp_path / "etc/app" / str(size)).write_bytes(bytes(size))
+        found = Host(near_trip, root=str(tmp_path)).content([APP])["app"]
+        assert found.contents[f"/etc/app/{size}"] == bytes(size)
+
+
+def test_contents_are_unpacked_no_further_than_they_were_listed(honest: tuple[dict[str, t.Any], bytes]) -> None:
+    squeeze = zlib.compressobj(9)
+    bomb = squeeze.compress(b"listen = 8080\nbase") + b"".join(squeeze.compress(bytes(1 << 20)) for _turn in range(200))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConnectionLostError, match="more content came than was listed"):
+            wire.read_content([APP, BASE], honest[0], [bomb + squeeze.flush()], limit_bytes=LIMIT)
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_no_more_is_listed_than_was_asked_for(honest: tuple[dict[str, t.Any], bytes], more: int) -> None:
+    if more:
+        with pytest.raises(TooLargeError):
+            read_content(*honest, limit_bytes=len(b"listen = 8080\nbase") - more)
+    else:
+        assert read_content(*honest, limit_bytes=len(b"listen = 8080\nbase"))
+
+
+def test_contents_that_the_host_keeps_are_described() -> None:
+    file = {"folder": "/tmp/.holdfast-1", "size": 100, "sha256": DIGEST}
+    kept = wire.read_file({"file": file}, limit_bytes=10)
+    assert kept == wire.KeptFile(**file)  # type: ignore[arg-type]
+    assert wire.read_file({"components": {}}, limit_bytes=10) is None
+    with pytest.raises(TooLargeError):
+        wire.read_file({"file": {**file, "size": 1 << 30}}, limit_bytes=1 << 29)
+    for field, value in (("folder", "\0"), ("folder", "\ud800"), ("size", -1), ("size", "x"), ("sha256", "x")):
+        with pytest.raises(ConnectionLostError):
+            wire.read_file({"file": {**file, field: value}}, limit_bytes=10)
+        with pytest.raises(ConnectionLostError):
+            wire.read_file({"file": {name: file[name] for name in file if name != field}}, limit_bytes=10)
 
 
 KINDS = {
     "tree": {
         "absent": CaptureError,
+        "gone": CaptureError,
         "internal": CaptureError,
+        "no_folder": CaptureError,
+        "no_space": CaptureError,
         "os": CaptureError,
         "request": CaptureError,
         "root": CaptureError,

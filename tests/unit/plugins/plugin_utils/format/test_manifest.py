@@ -137,7 +137,7 @@ def test_the_definition_is_of_everything_that_is_declared() -> None:
         "source": {"x": "y"},
     }
     # how it is handled is judged when it is compared or restored
-    assert set(changes) | {"handling"} == {field.name for field in dataclasses.fields(SSH)}
+    assert set(changes) | {"handling", "max_bytes", "means"} == {field.name for field in dataclasses.fields(SSH)}
     found = {manifest.definition(dataclasses.replace(SSH, **{name: value})) for name, value in changes.items()}
     assert len(found | {manifest.definition(SSH)}) == len(changes) + 1
 

@@ -33,7 +33,7 @@ Contents = tuple[ComponentContent, ...]
 
 
 def write(contents: Contents = (PART,)) -> bytes:
-    return pack.write(host="web1", stream="tier1", captured_at=AT, parts=contents)[0]
+    return b"".join(pack.write(host="web1", stream="tier1", captured_at=AT, parts=contents)[0])
 
 
 def read(data: bytes, *, max_members: int = 100, max_bytes: int = 10**6) -> pack.Pack:
@@ -60,7 +60,8 @@ def archive() -> Archive:
 @few
 @given(contents=parts)
 def test_a_pack_reads_back(contents: Contents) -> None:
-    data, members = pack.write(host="web1", stream="tier1", captured_at=AT, parts=contents)
+    pieces, members = pack.write(host="web1", stream="tier1", captured_at=AT, parts=contents)
+    data = b"".join(pieces)
     found = pack.read(data, max_members=members, max_bytes=len(data), what=WHAT)
     assert (found.host, found.stream, found.captured_at) == ("web1", "tier1", AT)
     assert [part.name for part in found.components] == [part.component.name for part in contents]
@@ -250,7 +251,8 @@ def test_a_component_whose_name_leads_elsewhere_is_refused(archive: Archive, nam
 
 
 def test_more_than_the_manifest_says_is_refused() -> None:
-    data, members = pack.write(host="web1", stream="tier1", captured_at=AT, parts=(PART,))
+    pieces, members = pack.write(host="web1", stream="tier1", captured_at=AT, parts=(PART,))
+    data = b"".join(pieces)
     with pytest.raises(HostileArchiveError, match="members"):
         read(data, max_members=members - 1)
     with pytest.raises(HostileArchiveError, match="bytes"):

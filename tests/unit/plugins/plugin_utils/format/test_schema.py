@@ -55,7 +55,7 @@ def files_of(archive: bytes) -> dict[str, t.Any]:
 
 
 def write_pack(contents: tuple[ComponentContent, ...]) -> bytes:
-    return pack.write(host="web1", stream="tier1", captured_at=AT, parts=contents)[0]
+    return b"".join(pack.write(host="web1", stream="tier1", captured_at=AT, parts=contents)[0])
 
 
 def read_files(document: dict[str, t.Any]) -> None:

@@ -138,6 +138,19 @@ def test_what_has_ended_and_why(live: list[StreamEntry], retired: list[Retiremen
     assert keep.ended(by_key(live), retired, CLASSES, now) == expected
 
 
+@given(live=lives, retired=retirements, now=moments, names=st.lists(st.sampled_from("xyz"), min_size=6, max_size=6))
+def test_hosts_are_told_apart_by_their_identity_whatever_they_were_called(
+    live: list[StreamEntry], retired: list[Retirement], now: dt.datetime, names: list[str]
+) -> None:
+    # what a maximum allows hangs on the spread of a lock, and that on the name
+    endless = {name: dataclasses.replace(kept, maximum=None) for name, kept in CLASSES.items()}
+    renamed = [dataclasses.replace(entry, host=name) for entry, name in zip(live, names, strict=False)]
+    before, after = (
+        keep.ended({entry.key: entry for entry in entries}, retired, endless, now) for entries in (live, renamed)
+    )
+    assert before == after
+
+
 @given(live=lives, now=moments)
 def test_no_component_is_lost_to_a_stream_that_has_ended_itself(live: list[StreamEntry], now: dt.datetime) -> None:
     """Without people and without a maximum each component of a host stays in some stream that is kept."""

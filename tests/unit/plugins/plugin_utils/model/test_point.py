@@ -7,7 +7,15 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import ObjectRef, StreamEntry, StreamState
+import pytest
+from ansible_collections.holdfast.config.plugins.plugin_utils.errors import PolicyError
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import (
+    ObjectRef,
+    Retirement,
+    StreamEntry,
+    StreamState,
+    identity,
+)
 
 AT = dt.datetime(2026, 11, 21, 1, 16, 23, tzinfo=dt.timezone.utc)
 HOUR = dt.timedelta(hours=1)
@@ -37,8 +45,48 @@ def test_a_reference_knows_its_digest() -> None:
     assert ObjectRef(name, "v", 1, AT).sha256 == "ab" * 32
 
 
-def test_a_stream_is_told_by_host_and_name() -> None:
+def test_a_stream_is_told_by_identity_and_name() -> None:
     assert ENTRY.key == ("a-b", "tier1")
+    assert dataclasses.replace(ENTRY, host="new").key == ENTRY.key
+    assert dataclasses.replace(ENTRY, host_id="other").key != ENTRY.key
+
+
+def test_a_renamed_host_keeps_the_name_of_its_capture_beside_that_of_now() -> None:
+    kept = dataclasses.replace(ENTRY, extra={"later": 1})
+    renamed = kept.named("new")
+    assert (renamed.host, renamed.name, renamed.spoken, renamed.key) == ("a-b", "new", "new/tier1", ENTRY.key)
+    assert renamed.extra["later"] == 1
+    assert renamed.named("newer").name == "newer"
+    assert renamed.named("a-b") == kept.named("a-b") == kept
+    # what another writer may have put there
+    assert dataclasses.replace(ENTRY, extra={"name": ["x"]}).name == "a-b"
+
+
+def test_a_host_is_found_by_its_identity_and_by_each_of_its_names() -> None:
+    web = dataclasses.replace(ENTRY, host="web1", host_id="id-1").named("web-a")
+    entries = [web, dataclasses.replace(web, stream="tier2"), ENTRY]
+    assert [identity(host, entries) for host in ("id-1", "web1", "web-a", "a-b")] == ["id-1"] * 3 + ["a-b"]
+    assert identity("web", entries) is None
+    assert identity("web1", []) is None
+
+
+def test_a_name_of_two_identities_is_refused_with_both() -> None:
+    entries = [
+        dataclasses.replace(ENTRY, host="web-a", host_id="web1"),
+        dataclasses.replace(ENTRY, host="web1", host_id="new"),
+    ]
+    with pytest.raises(PolicyError) as caught:
+        identity("web1", entries)
+    assert caught.value.message == "web1 means web1 (identity new) and web-a (identity web1)"
+
+
+def test_people_retire_an_identity() -> None:
+    retirement = Retirement("web1", None, AT, "ab" * 32)
+    assert retirement.ends(dataclasses.replace(ENTRY, host="web-a", host_id="web1"))
+    assert not retirement.ends(dataclasses.replace(ENTRY, host="web1", host_id="new"))
+    assert not retirement.ends(dataclasses.replace(ENTRY, host_id="web1", verified_at=AT + HOUR))
+    assert retirement.names(dataclasses.replace(ENTRY, host_id="web1", verified_at=AT + HOUR))
+    assert not dataclasses.replace(retirement, stream="tier2").names(dataclasses.replace(ENTRY, host_id="web1"))
 
 
 def test_a_snapshot_is_locked_as_long_as_both_of_its_objects() -> None:

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import typing as t
 
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import PolicyError
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import Component, Exclude
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import Component, Exclude, Handling
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import (
     Finding,
     Policy,
@@ -19,6 +20,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy impor
     read_policy,
     refuse,
 )
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.preset import Preset
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +44,11 @@ anything = st.recursive(
                     "mode",
                     "tier1",
                     "d0030",
+                    "preset",
+                    "volatile",
+                    "secrets",
+                    "validate",
+                    "reload",
                 ]
             )
             | st.integers(0, 9),
@@ -83,7 +90,9 @@ def test_a_component_says_more() -> None:
         data_class="secret",
         excludes=[{"pattern": "*.bak", "reason": "transient"}],
         unreadable="leave_out",
+        max_bytes="512MiB",
     )
+    assert found.max_bytes == 512 << 20
     assert found == Component(
         name="ssh",
         paths=("/etc/ssh", "/etc/*.conf"),
@@ -93,6 +102,27 @@ def test_a_component_says_more() -> None:
         excludes=(Exclude("*.bak", "transient"),),
         unreadable="leave_out",
     )
+
+
+@pytest.mark.parametrize(
+    ("given_", "size"),
+    [(1, 1), ("4096", 4096), ("10KiB", 10 << 10), ("3MiB", 3 << 20), ("1GiB", 1 << 30), (1 << 30, 1 << 30)],
+)
+def test_how_large_a_component_may_be(given_: t.Any, size: int) -> None:
+    assert component(max_bytes=given_).max_bytes == size
+    assert component().max_bytes == 64 << 20
+    # it is no part of what the component is
+    assert component(max_bytes=given_) == component()
+
+
+@pytest.mark.parametrize(
+    "given_",
+    [0, -1, True, 1.5, None, [], "", "0", "01", "-1", "1 MiB", "1MB", "2GiB", (1 << 30) + 1, "1" * 17, "\u0661MiB"],
+)
+def test_sizes_that_no_component_may_have(given_: t.Any) -> None:
+    with pytest.raises(PolicyError, match=r"\.max_bytes: ") as caught:
+        component(max_bytes=given_)
+    assert "up to 1GiB" in str(caught.value)
 
 
 def test_classes_and_tiers_are_read_over_the_built_in_ones() -> None:
@@ -162,7 +192,18 @@ def test_what_is_stored_together_is_of_one_tier() -> None:
         ({"components": []}, "holdfast_components: no components", "Declare at least one"),
         ({"components": "ssh"}, "holdfast_components: is not a list", "Declare at least one"),
         ({"components": {"ssh": {}}}, "holdfast_components: is not a list", "Declare at least one"),
-        ({"components": ["ssh"]}, "holdfast_components[0]: is not a mapping", "Give keys and values."),
+        ({"components": [7]}, "holdfast_components[0]: is not a mapping", "Give keys and values."),
+        ({"components": ["ssh"]}, "holdfast_components[0].preset: no preset 'ssh'", "Declare the component's paths"),
+        ({"components": ["../ssh"]}, "holdfast_components[0].preset: '../ssh' is not a name", "small letter"),
+        ({"components": [{"preset": ["ssh"]}]}, "holdfast_components[0].preset: ['ssh'] is not a name", "small letter"),
+        ({"components": [{**SSH, "volatile": "x"}]}, "(ssh).volatile: is not a list", "Give a list of texts."),
+        ({"components": [{**SSH, "volatile": [7]}]}, "(ssh).volatile: 7 is not a text", "one line of text"),
+        ({"components": [{**SSH, "preserve": [""]}]}, "(ssh).preserve: '' is not a text", "one line of text"),
+        ({"components": [{**SSH, "validate": "sshd -t"}]}, "(ssh).validate: is not a list", "Give a list of texts."),
+        ({"components": [{**SSH, "validate": ["a", "b\0"]}]}, "(ssh).validate: 'b\\x00' is not a text", "one line"),
+        ({"components": [{**SSH, "secrets": ["("]}]}, "(ssh).secrets: '(' is no regular expression", "Python's re"),
+        ({"components": [{**SSH, "reload": ["ssh"]}]}, "(ssh).reload: 'ssh' is no systemd unit", "nginx.service"),
+        ({"components": [{**SSH, "reload": ["a b.service"]}]}, "(ssh).reload: 'a b.service' is no", "nginx.service"),
         ({"components": [{}]}, "holdfast_components[0].name: '' is not a name", "object names"),
         ({"components": [{"name": "SSH"}]}, "holdfast_components[0].name: 'SSH' is not a name", "object names"),
         ({"components": [{"name": "a/b"}]}, "holdfast_components[0].name: 'a/b' is not a name", "object names"),
@@ -254,7 +295,10 @@ def test_whatever_an_inventory_holds_it_is_read_or_refused(classes: t.Any, tiers
         assert sum(len(stream.components) for stream in policy.streams()) == len(policy.components) > 0
 
 
-@given(fields=st.dictionaries(st.sampled_from([*SSH, "tier", "owner", "excludes", "unreadable"]), anything))
+HANDLED = ("max_bytes", "volatile", "secrets", "preserve", "validate", "reload")
+
+
+@given(fields=st.dictionaries(st.sampled_from([*SSH, "tier", "owner", "excludes", "unreadable", *HANDLED]), anything))
 def test_whatever_a_component_holds_it_is_read_or_refused(fields: dict[str, t.Any]) -> None:
     try:
         found = component(**fields)
@@ -263,3 +307,115 @@ def test_whatever_a_component_holds_it_is_read_or_refused(fields: dict[str, t.An
     else:
         assert found.paths
         assert all(path.startswith("/") and path != "/" for path in found.paths)
+
+
+WEB = Preset(
+    name="web",
+    description="A web server",
+    paths=("/etc/web", "/etc/httpd"),
+    excludes=(Exclude("*~", "editor"),),
+    unreadable="leave_out",
+    volatile=("/etc/web/seen",),
+    handling=Handling(
+        secrets=("^key (?P<secret>.*)$",), preserve=("*.key",), validate=("web", "-t"), reload=("web.service",)
+    ),
+)
+
+
+def presets(name: str, key: str, findings: list[Finding]) -> Preset | None:
+    if name == "web":
+        return WEB
+    findings.append(Finding(key, f"no preset {name!r}", "Near it: web."))
+    return None
+
+
+def of_web(**fields: t.Any) -> Component:
+    return read(components=[{"preset": "web", **fields}], presets=presets).components[0]
+
+
+class TestPresets:
+    def test_a_name_alone_is_a_preset(self) -> None:
+        (found,) = read(components=["web"], presets=presets).components
+        assert found == of_web()
+        assert found == Component(
+            name="web",
+            paths=("/etc/web", "/etc/httpd"),
+            tier="tier1",
+            owner="unassigned",
+            data_class="internal",
+            excludes=(Exclude("*~", "editor"),),
+            unreadable="leave_out",
+            volatile=("/etc/web/seen",),
+        )
+        assert found.handling == dataclasses.replace(WEB.handling, alternatives=WEB.paths)
+
+    def test_lists_add_up(self) -> None:
+        found = of_web(
+            excludes=[{"pattern": "*.old", "reason": "of ours"}, {"pattern": "*~", "reason": "editor"}],
+            volatile=["/etc/web/count"],
+            secrets=["^pin (?P<secret>.*)$"],
+            preserve=["*.crt", "*.key"],
+            reload=["cache.service"],
+        )
+        assert found.excludes == (Exclude("*~", "editor"), Exclude("*.old", "of ours"))
+        assert found.volatile == ("/etc/web/seen", "/etc/web/count")
+        assert found.handling == Handling(
+            secrets=("^key (?P<secret>.*)$", "^pin (?P<secret>.*)$"),
+            preserve=("*.key", "*.crt"),
+            validate=("web", "-t"),
+            reload=("web.service", "cache.service"),
+            alternatives=WEB.paths,
+        )
+
+    def test_the_rest_is_replaced(self) -> None:
+        found = of_web(name="edge", tier="tier0", owner="edge team", data_class="secret", unreadable="error")
+        assert (found.name, found.tier, found.owner, found.data_class) == ("edge", "tier0", "edge team", "secret")
+        assert found.unreadable == "error"
+        assert of_web(validate=["web", "-t", "-t"]).handling.validate == ("web", "-t", "-t")
+        assert of_web(validate=[]).handling.validate == ()
+
+    def test_paths_that_a_host_declares_itself_are_missed(self) -> None:
+        found = of_web(paths=["/srv/web/etc/"])
+        assert found.paths == ("/srv/web/etc",)
+        assert found.handling.alternatives == ()
+
+    def test_one_preset_may_serve_twice(self) -> None:
+        policy = read(components=["web", {"preset": "web", "name": "edge", "paths": ["/srv/edge"]}], presets=presets)
+        assert [component.name for component in policy.components] == ["web", "edge"]
+
+    @pytest.mark.parametrize(
+        ("component_", "says"),
+        [
+            ("wep", "holdfast_components[0].preset: no preset 'wep'. Near it: web"),
+            ({"preset": "web", "paths": []}, "holdfast_components[0] (web).paths: no list of paths"),
+            ({"preset": "web", "excludes": [{"pattern": "x"}]}, "(web).excludes[0]: lacks a pattern or a reason"),
+            ({"preset": "web", "unreadable": "skip"}, "(web).unreadable: 'skip' is unknown"),
+            ({"preset": "web", "name": "Web"}, "holdfast_components[0].name: 'Web' is not a name"),
+        ],
+        ids=str,
+    )
+    def test_what_is_wrong_is_told_by_the_key_of_the_inventory(self, component_: t.Any, says: str) -> None:
+        text = refusal(components=[component_], presets=presets)
+        assert says in text
+        # what the preset says is no finding of the inventory's
+        assert text.count("holdfast_components[0]") == 1
+
+    def test_handling_needs_no_preset(self) -> None:
+        found = component(volatile=["/etc/ssh/seen"], validate=["sshd", "-t"], reload=["ssh.service"])
+        assert found.volatile == ("/etc/ssh/seen",)
+        assert found.handling == Handling(validate=("sshd", "-t"), reload=("ssh.service",))
+
+    def test_an_argument_may_stand_twice_in_a_command(self) -> None:
+        assert component(validate=["sshd", "-o", "A=b", "-o", "C=d"]).handling.validate.count("-o") == 2
+
+    @given(fields=st.dictionaries(st.sampled_from(["name", "paths", "excludes", "unreadable", *HANDLED]), anything))
+    def test_whatever_stands_beside_a_preset_it_is_read_or_refused(self, fields: dict[str, t.Any]) -> None:
+        try:
+            found = of_web(**fields)
+        except PolicyError as e:
+            assert e.remedy  # noqa: PT017
+        else:
+            assert set(found.excludes) >= set(WEB.excludes)
+            assert set(found.volatile) >= set(WEB.volatile)
+            assert set(found.handling.secrets) >= set(WEB.handling.secrets)
+            assert bool(found.handling.alternatives) == (fields.get("paths") is None)

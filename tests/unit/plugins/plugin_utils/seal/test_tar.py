@@ -133,6 +133,13 @@ def test_tarfile_reads_the_same_attributes(item: Item, content: bytes) -> None:
     assert {keyword: found.pax_headers[keyword] for keyword in spelled} == spelled
 
 
+def test_an_archive_in_pieces_holds_contents_without_a_copy() -> None:
+    content = b"large" * 1000
+    pieces = tar.pieces([file("a", content), file("b", b"")])
+    assert any(piece is content for piece in pieces)
+    assert b"".join(pieces) == tar.write([file("a", content), file("b", b"")])
+
+
 def test_hard_links_lead_to_an_earlier_file() -> None:
     members = read(tar.write([file("a"), other("b", "hardlink", "a"), file("d/c"), other("e", "hardlink", "d/c")]))
     assert [(m.path, m.kind, m.target) for m in members] == [

@@ -30,6 +30,29 @@ def test_the_frame_states_size_and_checksum() -> None:
     assert (frame.content_size, frame.has_checksum) == (len(PLAIN), True)
 
 
+@given(st.lists(st.binary(max_size=2000), max_size=8), st.integers(1, 22))
+def test_what_is_compressed_in_pieces_is_decompressed(pieces: list[bytes], level: int) -> None:
+    plain = b"".join(pieces)
+    data = zstd.compress_pieces(pieces, size=len(plain), level=level)
+    assert zstd.decompress(data, limit=len(plain)) == plain
+
+
+@pytest.mark.parametrize("size", [300_000, 1 << 20, (3 << 20) + 1])
+def test_a_frame_of_pieces_needs_no_more_than_its_size(size: int) -> None:
+    pieces = [bytes([number % 256]) * 1000 for number in range(size // 1000)] + [bytes(size % 1000)]
+    data = zstd.compress_pieces(pieces, size=size)
+    frame = zstandard.get_frame_parameters(data)
+    assert (frame.content_size, frame.has_checksum) == (size, True)
+    assert frame.window_size <= size
+    assert zstd.decompress(data, limit=size) == b"".join(pieces)
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 7, 1 << 20])
+def test_pieces_of_another_size_than_stated(size: int) -> None:
+    with pytest.raises(IntegrityError, match=f"does not have its {size} bytes"):
+        zstd.compress_pieces([b"abc", b"def"], size=size)
+
+
 def test_one_byte_over_the_limit() -> None:
     data = zstd.compress(PLAIN)
     assert zstd.decompress(data, limit=len(PLAIN)) == PLAIN

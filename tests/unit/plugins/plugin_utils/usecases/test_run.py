@@ -29,6 +29,8 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.format import name
 from ansible_collections.holdfast.config.plugins.plugin_utils.model import keep
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.content import ComponentContent
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import StreamState
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Finding, read_policy
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.preset import Preset
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import Store
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import DryRunStore, GuardedStore
@@ -640,7 +642,25 @@ def test_what_is_left_out_without_being_excluded_is_told_each_time(lab: Lab, tmp
         assert part.reason == reason
         assert part.gaps == (("/etc/app/fifo", "special file (fifo)"), ("/etc/gone", "absent"))
         assert folder.read_receipts()["h"].streams[0].gaps == part.gaps
+        assert part.left_out_bytes == folder.read_receipts()["h"].streams[0].left_out_bytes == len(b"transient")
         lab.seal(folder)
+
+
+def test_a_path_of_a_preset_that_another_system_has_is_no_gap(lab: Lab, tmp_path: Path) -> None:
+    site = HostSite(tmp_path / "host")
+    for path, content in FILES.items():
+        site.write(path, content)
+
+    def preset(name: str, key: str, findings: list[Finding]) -> Preset:
+        return Preset(name=name, description="The app", paths=("/etc/app", "/etc/sysconfig/app", "/etc/app/other/x"))
+
+    given = read_policy(host="h", components=["app"], presets=preset)
+    folder = lab.folder()
+    lab.open(folder)
+    (part,) = lab.snapshot(folder, site.source, policy=lambda: given).streams
+    assert part.gaps == ()
+    (content,) = site.source.content(list(given.components)).values()
+    assert content.left_out == (("/etc/app/other/x", "absent"), ("/etc/sysconfig/app", "absent"))
 
 
 def test_a_worker_whose_controller_has_gone_puts_nothing(lab: Lab, source: MemorySource) -> None:

@@ -122,6 +122,27 @@ def test_what_is_written_is_read_back(lab: Lab) -> None:
     assert again.read_sealed() is None
 
 
+def test_receipts_of_pushed_texts_stand_beside_that_of_their_host(lab: Lab) -> None:
+    folder = lab.folder(run=RUN)
+    own = Receipt("h", (), error="one", machine="m", clock_ahead=7)
+    text = Receipt("h", (), error="two", held_back=True, follows="old")
+    other = Receipt("ä/ö", (), error="three", held_back=True)
+    folder.write_receipt(other, pushed="a")
+    assert folder.read_receipts() == {"ä/ö": other}
+    folder.write_receipt(text, pushed="a")
+    folder.write_receipt(own)
+    folder.write_receipt(text, pushed="../b")
+    both = Receipt("h", (), "one; two", follows="old", machine="m", clock_ahead=7)
+    assert folder.read_receipts() == {"h": both, "ä/ö": other}
+    for name in ("a", "../b"):
+        folder.write_receipt(Receipt("h", ()), pushed=name)
+    assert folder.read_receipts()["h"] == own
+    folder.write_receipt(text, pushed="a")
+    folder.write_receipt(own, whole=True)
+    assert folder.read_receipts()["h"] == own
+    assert {path.name for path in folder.path.iterdir()} == {"receipts", "pushed"}
+
+
 @pytest.mark.parametrize(("run", "point"), [("x", "main"), (RUN, ".."), (RUN, "a/b"), ("../" + "a" * 13, "main")])
 def test_names_never_leave_the_folder(tmp_path: Path, run: str, point: str) -> None:
     with pytest.raises(RunError):
@@ -293,11 +314,12 @@ def test_a_sweep_keeps_what_an_unsealed_point_has(lab: Lab) -> None:
     for folder in (sealed, unsealed):
         lab.open(folder)
         lab.snapshot(folder, MemorySource(FILES))
+        folder.write_receipt(Receipt("i", ()), pushed="ilo")
     lab.seal(sealed)
     sweep(lab.state_dir, keep=OTHER)
     assert sealed.read_receipts() == {}
     assert sealed.read_sealed() is not None
-    assert set(unsealed.read_receipts()) == {"h"}
+    assert set(unsealed.read_receipts()) == {"h", "i"}
     assert unsealed.read_open().point == "second"
 
 
