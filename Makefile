@@ -32,7 +32,7 @@ ANSIBLE_TEST = cd $(COPY) && HOME="$(CURDIR)/$(TEST_HOME)" \
 
 PARTS := lint unit sanity units importer molecule system attacks promises
 
-.PHONY: help setup demo test test-next $(PARTS) bench simulation changelog lock copy link clean
+.PHONY: help setup demo test test-next test-hosts test-root $(PARTS) bench bench-page simulation changelog lock copy link clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ setup: $(VENV)/.dev link ## make .venv from pinned requirements, and the link th
 demo: $(VENV)/.runtime link ## back up this machine, change a file, restore and verify: no root, nothing needed but Python
 	python demo/run.py
 
-test: setup ## all of the tests: the nine parts below
+test: setup ## all of the tests that need Python alone: the nine parts below
 	@report=; trap 'printf "%b" "$$report"' EXIT; \
 	for part in $(PARTS); do \
 	  printf '\n== make %s\n' $$part; start=$$SECONDS; $(MAKE) $$part; report+="== $$part: $$((SECONDS - start)) s\n"; \
@@ -73,7 +73,7 @@ importer: $(VENV)/.dev ## build the collection and check it as Galaxy does on up
 	cd .dev/dist && GALAXY_IMPORTER_CONFIG="$(CURDIR)/tests/galaxy-importer.cfg" python -m galaxy_importer.main *.tar.gz
 
 molecule: $(VENV)/.dev link ## molecule scenarios
-	molecule test --all
+	molecule test --all --exclude backup_root
 
 system: $(VENV)/.dev link ## whole runs of ansible-playbook
 	python -m pytest tests/system
@@ -84,8 +84,18 @@ attacks: $(VENV)/.dev link ## attacks on a repository, and what withstands or fi
 promises: $(VENV)/.dev link ## break the code once for each promise, and see its test fail
 	python -m pytest tests/promises
 
-bench: $(VENV)/.dev link ## measurements; not part of `make test`
+test-hosts: $(VENV)/.dev link ## every way to a host over SSH daemons on loopback, and every way it can fail; needs openssh-server
+	python -m pytest tests/hosts
+
+test-root: $(VENV)/.dev link ## whole hosts with systemd, in containers: takes root, and systemd-container
+	python -m pytest tests/root
+
+bench: $(VENV)/.dev link ## measurements, a quarter of an hour on a quiet machine; not part of `make test`
+	$(MAKE) VENV=.dev/bench PYTHON="$(CURDIR)/$(VENV)/bin/python" .dev/bench/.bench
 	python -m pytest tests/bench
+
+bench-page: $(VENV)/.dev link ## put the tables that `make bench` printed last into docs/benchmarks.md
+	python -m ansible_collections.holdfast.config.tests.bench.report
 
 simulation: $(VENV)/.dev link ## 2,000 histories of 500 days, and the same with one rule removed at a time; not part of `make test`
 	python -m ansible_collections.holdfast.config.tests.unit.simulation.large $(SIMULATION)
@@ -99,7 +109,7 @@ changelog: $(VENV)/.dev ## turn changelogs/fragments into the entry of the versi
 	antsibull-changelog release --reload-plugins
 
 lock: ## write requirements/*.txt anew from requirements/*.in; needs uv
-	cd requirements && for name in runtime dev; do \
+	cd requirements && for name in runtime dev bench; do \
 	  uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 $$name.in -o $$name.txt; done
 	cd requirements && uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.12 next.in -o next.txt
 

@@ -48,8 +48,8 @@ options:
     choices: [retired]
   host:
     description:
-      - The host, as the inventory spells it, or its C(holdfast_host_id). What people sign names the identity. Needed for
-        O(state=requested).
+      - The host, as the inventory spells it, or its C(holdfast_host_id). What people sign names the identity. Needed
+        for O(state=requested).
     type: str
   stream:
     description: One stream of O(host), such as V(tier1). Without it all of them.
