@@ -259,7 +259,8 @@ def read_content(
 def _in_order(entries: Sequence[Entry], places: t.Any) -> list[Entry]:
     """The files of a listing in the order in which their contents come: each of them, once."""
     files = [place for place, entry in enumerate(entries) if entry.kind is EntryKind.FILE]
-    if not isinstance(places, list) or not all(type(place) is int for place in places) or sorted(places) != files:
+    whole = isinstance(places, list) and all(isinstance(p, int) and not isinstance(p, bool) for p in places)
+    if not whole or sorted(places) != files:
         raise ValueError("not the places of all files")
     return [entries[place] for place in places]
 

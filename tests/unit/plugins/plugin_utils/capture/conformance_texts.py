@@ -25,11 +25,9 @@ class TextSite(t.Protocol):
 
     def put(self, name: str, *lines: str) -> Component:
         """Let the text of that name be of these lines, and give its component."""
-        ...
 
     def gone(self, name: str) -> Component:
         """A component whose text cannot be had."""
-        ...
 
 
 class TextConformance:

@@ -55,7 +55,7 @@ class Authority:
     def make(cls, folder: Path) -> Authority:
         """Make both, for 127.0.0.1."""
         now = dt.datetime.now(dt.timezone.utc)
-        ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+        ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _key in range(2))
         ca_name, name = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in ("test CA", "test"))
 
         def builder(subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

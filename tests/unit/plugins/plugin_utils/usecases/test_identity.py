@@ -61,10 +61,10 @@ def asked_of(lab: Lab, calls: list[str]) -> Callable[[], Keyring]:
     return connect
 
 
-def snapshot(lab: Lab, folder: PointFolder, host: Host, files: Mapping[str, bytes] = FILES, **more: t.Any) -> Receipt:
+def snapshot(lab: Lab, folder: PointFolder, host: Host, **more: t.Any) -> Receipt:
     """Capture a host with a name and an identity."""
     name, host_id = host
-    source = more.pop("source", MemorySource(files))
+    source = more.pop("source", MemorySource(FILES))
     return lab.snapshot(folder, source, name, **{"keyring": lambda: lab.keyring, "host_id": lambda: host_id, **more})
 
 
@@ -103,7 +103,7 @@ class TestRenamed:
         clock.advance(days=1)
         folder = lab.folder()
         lab.open(folder, "web-a")
-        receipt = snapshot(lab, folder, ("web-a", "web1"), OTHER)
+        receipt = snapshot(lab, folder, ("web-a", "web1"), source=MemorySource(OTHER))
         assert [part.reason for part in receipt.streams] == ["drift", "unchanged"]
         lab.seal(folder)
         history = [entry for point in points.history(lab.repository) for entry in point.body.streams]
@@ -124,7 +124,7 @@ class TestRenamed:
             folder = lab.folder()
             lab.open(folder, "web-a", "web2")
             calls.clear()
-            snapshot(lab, folder, ("web-a", "web1"), files, keyring=asked_of(lab, calls))
+            snapshot(lab, folder, ("web-a", "web1"), source=MemorySource(files), keyring=asked_of(lab, calls))
             snapshot(lab, folder, ("web2", "web2"), keyring=asked_of(lab, calls))
             assert calls == expected
             assert told(body_of(lab, lab.seal(folder)), "identity") == (
@@ -372,11 +372,12 @@ class TestCloned:
         folder = lab.folder()
         lab.open(folder, "web1", "web-a")
         with pytest.raises(PolicyError, match="web1 would go on with the streams of web-a") as caught:
-            snapshot(lab, folder, ("web1", "web1"), OTHER)
+            snapshot(lab, folder, ("web1", "web1"), source=MemorySource(OTHER))
         assert "--limit web1" in str(caught.value)
         assert [part.reason for part in snapshot(lab, folder, ("web-a", "web1")).streams] == ["unchanged"] * 2
         # with an identity of its own it begins, and both are in one run
-        assert [part.reason for part in snapshot(lab, folder, ("web1", "web1-2026"), OTHER).streams] == ["first"] * 2
+        new = snapshot(lab, folder, ("web1", "web1-2026"), source=MemorySource(OTHER))
+        assert [part.reason for part in new.streams] == ["first"] * 2
         lab.seal(folder)
         assert {key[0]: entry.name for key, entry in lab.live().streams.items()} == {
             "web1": "web-a",
