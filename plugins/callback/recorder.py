@@ -12,9 +12,13 @@ version_added: 0.1.0
 author:
   - The holdfast.config contributors (@holdfast)
 description:
-  - Prints, at the end of a run, each recovery point with its hosts (unchanged, changed, failed, missing, bytes stored),
-    whether it is sealed, where it is, and what to do next. The same stands as JSON in the run folder.
-  - Seals what a failed run has left unsealed. It never seals for a run that did not fail, and never turns a run green.
+  - Prints, at the end of a run, each recovery point with its hosts (unchanged, stored, failed, missing, bytes stored
+    and left out), whether and by whom it is sealed, where it is, and what to do next. Of more than 20 hosts it prints
+    counts, and names those alone that somebody must look at. The same stands whole as JSON in the run folder.
+  - While hosts are captured it says from time to time how many are done. That goes to standard error. So does the
+    table where the output is a JSON document, that is, where the name of the stdout callback begins with C(json).
+  - Seals what a failed run has left unsealed. It never seals for a run that did not fail, and never turns a run green;
+    where a run did not fail and left a recovery point unsealed it warns.
   - A run that uses nothing of C(holdfast.config) prints nothing.
 requirements:
   - enabled in configuration (C(callbacks_enabled))
@@ -28,10 +32,23 @@ options:
     ini:
       - section: holdfast
         key: state_dir
+  progress_interval:
+    description:
+      - Seconds between two lines that say how many hosts are captured; V(0) prints none. There is no timer behind it. A
+        line comes when a host is done, so nothing is said while nothing is done.
+    type: float
+    default: 30
+    env:
+      - name: HOLDFAST_PROGRESS_INTERVAL
+    ini:
+      - section: holdfast
+        key: progress_interval
 """
 
+import shutil
 import typing as t
 
+from ansible import constants as C
 from ansible.plugins.callback import CallbackBase
 
 from ..plugin_utils.adapter import run
@@ -40,35 +57,85 @@ from ..plugin_utils.errors import HoldfastError
 from ..plugin_utils.usecases import run_report, seal_point
 from ..plugin_utils.usecases.run_folder import OpenPoint, PointFolder
 
+_OPEN = "holdfast.config.recovery_point"
+_SNAPSHOT = "holdfast.config.snapshot"
+
 
 class CallbackModule(CallbackBase):
-    """Reads the run folder once, at the end."""
+    """Counts snapshots as they end; reads the run folder once, at the end."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "holdfast.config.recorder"
     CALLBACK_NEEDS_ENABLED = True
 
+    def set_options(self, *args: t.Any, **kwargs: t.Any) -> None:
+        """Read the options, and begin to count."""
+        super().set_options(*args, **kwargs)
+        self._progress = run_report.Progress(self.get_option("progress_interval"))
+
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        """Note when hosts are first asked."""
+        if _action(task) == _SNAPSHOT:
+            self._progress.begun()
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        """Count a host that was captured, or learn how many are to come."""
+        action = _action(result.task)
+        if action == _OPEN and "expected" in result.result:
+            self._progress.opened(result.result.get("name", ""), result.result["expected"])
+        elif action == _SNAPSHOT:
+            self._count(result, failed=False)
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        """Count a host that failed, also where the play goes on."""
+        if _action(result.task) == _SNAPSHOT:
+            self._count(result, failed=True)
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        """Count a host that was not reached."""
+        self.v2_runner_on_failed(result)
+
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Rescue what a failed run left, then report."""
         state_dir = run.state_dir(self.get_option("state_dir"))
         failed = bool(stats.failures or stats.dark)
         try:
+            left = run_report.unsealed(state_dir, run.RUN_ID)
             problems = run_report.rescue(state_dir, run.RUN_ID, _reseal) if failed else []
-            reports = run_report.gather(state_dir, run.RUN_ID)
+            reports = run_report.gather(state_dir, run.RUN_ID, rescued=left)
+            if not failed:
+                problems += [report.warning for report in reports if report.warning]
             if reports:
                 path = run_report.write(state_dir, run.RUN_ID, reports)
-                self._print([run_report.render(report) for report in reports], problems, str(path))
+                self._print(reports, problems, str(path))
         except (HoldfastError, OSError) as e:
             self._display.warning(f"holdfast.config.recorder: {e}")
 
-    def _print(self, tables: list[str], problems: list[str], path: str) -> None:
-        self._display.banner(f"HOLDFAST [run {run.RUN_ID}]")
-        for table in tables:
-            self._display.display(table + "\n")
+    def _count(self, result: t.Any, *, failed: bool) -> None:
+        line = self._progress.ended(result.host.get_name(), failed=failed)
+        if line:
+            self._display.display(line, stderr=True)
+
+    def _print(self, reports: list[run_report.PointReport], problems: list[str], path: str) -> None:
+        tables = run_report.render_all(reports, width=shutil.get_terminal_size(fallback=(80, 24)).columns)
+        heading = f"HOLDFAST [run {run.RUN_ID}] {run_report.verdict(reports)} "
+        for text in (f"\n{heading:*<79}", *(f"{table}\n" for table in tables)):
+            self._display.display(text, stderr=_output_is_json())
         for problem in problems:
             self._display.warning(problem)
-        self._display.display(f"report          {path}")
+        self._display.display(f"report          {path}", stderr=_output_is_json())
+
+
+def _action(task: t.Any) -> str:
+    """The full name of a task's action, also where the play names it short."""
+    return str(task.resolved_action or task.action)
+
+
+def _output_is_json() -> bool:
+    """Whether standard output is a document that a program reads."""
+    name = C.config.get_config_value("DEFAULT_STDOUT_CALLBACK")
+    return str(name).rsplit(".", 1)[-1].startswith("json")
 
 
 def _reseal(folder: PointFolder, opened: OpenPoint) -> None:
