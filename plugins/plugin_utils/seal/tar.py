@@ -13,6 +13,7 @@ bytes, as GNU tar writes them, and all attributes but the mode in PAX records, w
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import tarfile
 import typing as t
@@ -99,11 +100,17 @@ def pieces(members: Iterable[tuple[Member, bytes]]) -> list[bytes]:
         if len(content) != (member.size if member.kind == "file" else 0):
             raise IntegrityError("the content does not have the size stated for it", item=repr(member.path))
         records = b"".join(_record(keyword, value) for keyword, value in _attributes(member, path, target))
-        extended = tarfile.TarInfo("././@PaxHeader")
-        extended.type, extended.size = tarfile.XHDTYPE, len(records)
-        parts += [extended.tobuf(tarfile.USTAR_FORMAT), records, _padding(records)]
+        parts += [_extended(len(records)), records, _padding(records)]
         parts += [_header(member, len(content)), content, _padding(content)]
     return [*parts, _END]
+
+
+@functools.lru_cache(maxsize=4096)
+def _extended(size: int) -> bytes:
+    """The header before a member's own, which differs by the size of its records alone."""
+    header = tarfile.TarInfo("././@PaxHeader")
+    header.type, header.size = tarfile.XHDTYPE, size
+    return header.tobuf(tarfile.USTAR_FORMAT)
 
 
 def read(data: bytes, *, max_members: int, max_bytes: int) -> list[ReadMember]:
