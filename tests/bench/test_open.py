@@ -250,14 +250,15 @@ def peak(lab: Lab, hosts: int) -> tuple[float, float]:
 def open_alone() -> None:
     """Open the repository that the arguments name, in this process, and print what memory it took."""
     path, pin, hosts = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    print(_most_memory())
+    print(most_memory())
     repository = open_repository(FileStore(path / "store"), pin=pin)
     lab = Lab(path, repository, LocalKeyring(path / "keyring"), utcnow)
     lab.open(lab.folder(run="a" * 16), *host_names(hosts))
-    print(_most_memory())
+    print(most_memory())
 
 
-def _most_memory() -> str:
+def most_memory() -> str:
+    """KiB that this process has used at most."""
     # getrusage would also count what the process had before it became this program
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
     return line.split()[1]
