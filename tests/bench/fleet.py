@@ -141,7 +141,7 @@ class Fleet:
         self,
         command: Sequence[str],
         *,
-        way: Mapping[str, t.Any] = WARM,
+        way: Mapping[str, t.Any] | None = None,
         repository: Repository | None = None,
         environment: Mapping[str, str] | None = None,
         programs: Path = BIN,
@@ -151,7 +151,7 @@ class Fleet:
         :param programs: the folder of the Ansible that is used.
         """
         given = {} if repository is None else repository.variables()
-        self._write_inventory({**given, **WARM, **way})
+        self._write_inventory({**given, **WARM, **(way or {})})
         around = {
             "ANSIBLE_BECOME_PLUGINS": str(BECOME),
             "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".dev" / "tree"),
