@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .place import NotRootError
-from .sshd import MissingToolError, free_port, make_key, wait_for
+from .sshd import MissingToolError, free_port, make_key, reach, wait_for
 
 _PACKAGES = {
     "systemd-nspawn": "systemd-container",
@@ -134,19 +134,9 @@ class Machine:
 
     def variables(self, user: str = "root") -> dict[str, t.Any]:
         """The inventory's variables of this host."""
-        options = [
-            f"UserKnownHostsFile={self.folder}/known_hosts",
-            f"HostKeyAlias={self.name}",
-            "IdentitiesOnly=yes",
-            "IdentityAgent=none",
-        ]
+        reached = reach(self.name, self.folder / "known_hosts", self.folder / "user_key", port=self.port, user=user)
         return {
-            "ansible_connection": "ssh",
-            "ansible_host": "127.0.0.1",
-            "ansible_port": self.port,
-            "ansible_user": user,
-            "ansible_ssh_private_key_file": f"{self.folder}/user_key",
-            "ansible_ssh_common_args": " ".join(["-F none", *(f"-o {option}" for option in options)]),
+            **reached,
             "ansible_python_interpreter": PYTHON,
             "ansible_remote_tmp": "~/.ansible/tmp",
         }

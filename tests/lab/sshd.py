@@ -113,22 +113,8 @@ class Sshd:
 
         :param port: of a proxy before it.
         """
-        options = [
-            f"UserKnownHostsFile={self.folder}/known_hosts",
-            f"HostKeyAlias={self.name}",
-            "IdentitiesOnly=yes",
-            "IdentityAgent=none",
-        ]
-        return {
-            "ansible_connection": "ssh",
-            "ansible_host": "127.0.0.1",
-            "ansible_port": port or self.port,
-            "ansible_user": self.user,
-            "ansible_ssh_private_key_file": str(self._user_key),
-            "ansible_ssh_use_tty": TERMINALS,
-            # whoever runs the tests has a ~/.ssh/config
-            "ansible_ssh_common_args": " ".join(["-F none", *(f"-o {option}" for option in options)]),
-        }
+        reached = reach(self.name, self.folder / "known_hosts", self._user_key, port=port or self.port, user=self.user)
+        return {**reached, "ansible_ssh_use_tty": TERMINALS}
 
     def log(self) -> str:
         """All that the daemon has logged."""
@@ -245,6 +231,23 @@ def sshds(folder: Path, hosts: Mapping[str, Host]) -> Iterator[dict[str, Sshd]]:
             running[name] = Sshd(name, folder / name, key, host)
             stack.callback(running[name].stop)
         yield running
+
+
+def reach(name: str, known_hosts: Path, key: Path, *, port: int, user: str) -> dict[str, t.Any]:
+    """The inventory's variables of a daemon on loopback, whatever stands in the files of whoever runs the tests.
+
+    :param name: what *known_hosts* calls it.
+    :param key: the private key that it lets in.
+    """
+    options = [f"UserKnownHostsFile={known_hosts}", f"HostKeyAlias={name}", "IdentitiesOnly=yes", "IdentityAgent=none"]
+    return {
+        "ansible_connection": "ssh",
+        "ansible_host": "127.0.0.1",
+        "ansible_port": port,
+        "ansible_user": user,
+        "ansible_ssh_private_key_file": str(key),
+        "ansible_ssh_common_args": " ".join(["-F none", *(f"-o {option}" for option in options)]),
+    }
 
 
 def make_key(path: Path) -> str:
