@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import tempfile
 import typing as t
 from collections.abc import Mapping
+from pathlib import Path
 
 from ..errors import FormatError, PolicyError
 from ..keyring import people
@@ -20,6 +19,7 @@ from ..model.record import Record, Request
 from ..usecases import approvals, records
 from ..usecases.approvals import Pending
 from ..usecases.repository import Repository
+from ..usecases.run_folder import write_whole
 from ..usecases.succession import describe
 
 # bytes; a signature of an RSA key of 16384 bits, armoured, is less than 6 KiB
@@ -104,14 +104,7 @@ def write_to_sign(pending: Pending, path: str | None, *, check: bool) -> bool:
         return False
     if not check:
         try:
-            # a new file in place of what was there: not through a link, nor into a file that others may read or write
-            with tempfile.NamedTemporaryFile(dir=os.path.dirname(path) or ".", delete=False) as file:
-                file.write(pending.to_sign)
-            try:
-                os.replace(file.name, path)
-            except OSError:
-                os.unlink(file.name)
-                raise
+            write_whole(Path(path), pending.to_sign)
         except OSError as e:
             raise PolicyError(
                 f"what people are to sign cannot be written: {e.strerror}",

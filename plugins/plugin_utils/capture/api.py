@@ -14,14 +14,10 @@ import typing as t
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
 
 from ..errors import CaptureError, TooLargeError
-from ..model import sources
 from ..model.component import Component
-from ..model.content import ComponentContent, PlainFingerprint
-from . import texts
-from .base import Source
+from .texts import TextSource
 
 _READ = 1 << 16
 _OK = 200
@@ -30,17 +26,26 @@ _MOST_REDIRECTS = 5
 _INDENT = "  "
 
 
-class Api(Source):
+class Api(TextSource):
     """Asks for what its components name, one GET each; a header's value shows in no error and nowhere else.
 
     Proxies are those of the environment. A redirect is followed to the same host only, and never from https to http.
     """
 
-    def _fingerprints(self, components: Sequence[Component]) -> dict[str, PlainFingerprint]:
-        return {name: part.fingerprint for name, part in self._content(components).items()}
-
-    def _content(self, components: Sequence[Component]) -> dict[str, ComponentContent]:
-        return {c.name: texts.captured(c, dict.fromkeys(sources.items(c), _ask(c))) for c in components}
+    def _text(self, component: Component) -> bytes:
+        source = component.source
+        host = urllib.parse.urlsplit(source["url"]).netloc
+        answer = _get(component, host)
+        if source["format"] != "json":
+            return answer
+        try:
+            return canonical(answer)
+        except ValueError as e:
+            raise CaptureError(
+                f"component {component.name}: what {host} answers {e}",
+                item=host,
+                remedy="Give format text, or the URL of what is JSON.",
+            ) from None
 
 
 def canonical(answer: bytes) -> bytes:
@@ -109,19 +114,6 @@ def _spell(value: t.Any, line: str, pieces: list[str]) -> None:
             pieces += [json.dumps(name, ensure_ascii=False), ": "]
         _spell(value[name], inner, pieces)
     pieces += [line if value else "", closing]
-
-
-def _ask(component: Component) -> bytes:
-    source = component.source
-    host = urllib.parse.urlsplit(source["url"]).netloc
-    answer = _get(component, host)
-    if source["format"] != "json":
-        return answer
-    try:
-        return canonical(answer)
-    except ValueError as e:
-        remedy = "Give format text, or the URL of what is JSON."
-        raise CaptureError(f"component {component.name}: what {host} answers {e}", item=host, remedy=remedy) from None
 
 
 def _get(component: Component, host: str) -> bytes:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import abc
 import hashlib
 from collections.abc import Mapping, Sequence
 
@@ -41,22 +42,28 @@ def captured(component: Component, texts: Mapping[str, bytes]) -> ComponentConte
     return ComponentContent(wire.fingerprint(component, entries, (), contents), entries, contents)
 
 
-class Pushed(Source):
-    """Texts that a task has given, each in its component."""
+class TextSource(Source):
+    """A source whose components are one text each, which the controller has once :meth:`_text` returns."""
 
     def _fingerprints(self, components: Sequence[Component]) -> dict[str, PlainFingerprint]:
         return {name: part.fingerprint for name, part in self._content(components).items()}
 
     def _content(self, components: Sequence[Component]) -> dict[str, ComponentContent]:
-        return {c.name: captured(c, dict.fromkeys(sources.items(c), _text(c))) for c in components}
+        return {c.name: captured(c, dict.fromkeys(sources.items(c), self._text(c))) for c in components}
+
+    @abc.abstractmethod
+    def _text(self, component: Component) -> bytes: ...
 
 
-def _text(component: Component) -> bytes:
-    text = component.means.get("text")
-    if component.kind != sources.CONTENT or not isinstance(text, bytes):
-        raise CaptureError(
-            f"no text was pushed for component {component.name}",
-            item=component.name,
-            remedy="Give it to holdfast.config.snapshot as content.",
-        )
-    return text
+class Pushed(TextSource):
+    """Texts that a task has given, each in its component."""
+
+    def _text(self, component: Component) -> bytes:
+        text = component.means.get("text")
+        if component.kind != sources.CONTENT or not isinstance(text, bytes):
+            raise CaptureError(
+                f"no text was pushed for component {component.name}",
+                item=component.name,
+                remedy="Give it to holdfast.config.snapshot as content.",
+            )
+        return text

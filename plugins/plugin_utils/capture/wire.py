@@ -242,7 +242,6 @@ def read_content(
                 fingerprint=_fingerprint(component, answer),
                 entries=entries,
                 contents={},
-                left_out_bytes=_within(answer["left_out_bytes"], _HIGHEST_SIZE),
                 marks=tuple(f"changed while read: {path}" for path in answer["changed_while_read"]),
             )
     if sum(entry.size for entries in files.values() for entry in entries) > limit_bytes:

@@ -92,7 +92,7 @@ def write(
                 "left_out": [
                     {**entries.spell("path", left.path), "reason": words(left.reason)} for left in part.left_out
                 ],
-                "left_out_bytes": part.left_out_bytes,
+                "left_out_bytes": part.fingerprint.left_out_bytes,
                 "marks": [words(mark) for mark in part.marks],
             }
             for part, fingerprint in parts

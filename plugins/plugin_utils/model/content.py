@@ -45,7 +45,6 @@ class ComponentContent:
     fingerprint: PlainFingerprint
     entries: tuple[Entry, ...]
     contents: Mapping[str, bytes]
-    left_out_bytes: int = 0
     marks: tuple[str, ...] = ()
 
     @property

@@ -147,6 +147,13 @@ class Receipt:
     machine: str | None = None
     clock_ahead: int = 0
 
+    @property
+    def spoken_clock(self) -> str:
+        """How wrong the host's clock is; empty where nobody need know."""
+        if not self.clock_ahead:
+            return ""
+        return f"{abs(self.clock_ahead):,} s {'ahead' if self.clock_ahead > 0 else 'behind'}"
+
     def joined(self, others: Sequence[Receipt]) -> Receipt:
         """All in one: what a host's own snapshot did, and what was pushed for it; failed where one of them is."""
         every = (self, *others)
@@ -160,6 +167,15 @@ class Receipt:
             machine=next((receipt.machine for receipt in every if receipt.machine), None),
             clock_ahead=next((receipt.clock_ahead for receipt in every if receipt.clock_ahead), 0),
         )
+
+
+def twins(receipts: Mapping[str, Receipt]) -> list[list[str]]:
+    """The hosts that answered as one machine, a list for each machine."""
+    by_machine: dict[str, list[str]] = {}
+    for host, receipt in sorted(receipts.items()):
+        if receipt.machine is not None:
+            by_machine.setdefault(receipt.machine, []).append(host)
+    return [hosts for hosts in by_machine.values() if len(hosts) > 1]
 
 
 def monotonic() -> float:
@@ -462,7 +478,7 @@ class PointFolder:
         path = self.path / name
         with _explained(path):
             _make_folder(path.parent)
-            _write_whole(path, data)
+            write_whole(path, data)
 
     def _read(self, name: str) -> t.Any:
         path = self.path / name
@@ -491,7 +507,7 @@ def remember(state_dir: Path, repository_id: str, point_id: str, lock_until: dt.
     path = state_dir / "sealed" / f"{repository_id}.json"
     with _explained(path):
         _make_folder(path.parent)
-        _write_whole(path, json.dumps({"id": point_id, "lock_until": instant.to_text(lock_until)}).encode())
+        write_whole(path, json.dumps({"id": point_id, "lock_until": instant.to_text(lock_until)}).encode())
 
 
 def remembered(state_dir: Path, repository_id: str, now: dt.datetime) -> str | None:
@@ -589,7 +605,7 @@ def claim(state_dir: Path, run: str, pid: int) -> None:
                 remedy="Give it to this user with mode 0700, or set HOLDFAST_STATE_DIR to another folder.",
             )
         if not (folder / "controller.json").exists():
-            _write_whole(folder / "controller.json", json.dumps({"pid": pid, "where": _where()}).encode())
+            write_whole(folder / "controller.json", json.dumps({"pid": pid, "where": _where()}).encode())
 
 
 def _where() -> str:
@@ -617,32 +633,38 @@ def _alive(run: Path) -> bool:
     return True
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file of mode 0600 whole, in place of what was there: not through a link, nor into a file of others.
+
+    :raises OSError: it cannot be written; what was there still is.
+    """
+    with _beside(path, data) as temporary:
         os.rename(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _write_once(path: Path, data: bytes) -> bool:
     """Write a file that must not be there yet, whole; False where it is."""
     if path.exists():
         return False
+    with _beside(path, data) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def _beside(path: Path, data: bytes) -> Iterator[str]:
+    """A file of *data* beside *path*, until it is renamed or the block ends."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
+        yield temporary
     finally:
-        os.unlink(temporary)
-    return True
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def _make_folder(path: Path) -> None:

@@ -10,12 +10,12 @@ import dataclasses
 import json
 import typing as t
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from ..errors import HoldfastError
 from . import run_folder
-from .run_folder import OpenPoint, PointFolder, Receipt, open_points
+from .run_folder import OpenPoint, PointFolder, Receipt, open_points, twins
 
 _NEXT_UNSEALED = (
     "seal it: holdfast.config.recovery_point state=sealed, in the same run; until then nothing of it counts"
@@ -330,7 +330,11 @@ def _read(folder: PointFolder, *, rescued: bool) -> PointReport:
         carry_failed=tuple(sealed["carry_failed"]) if sealed else (),
         waits=folder.waits_for_store,
         sealed_by="nobody" if sealed is None else "callback" if rescued else "task",
-        notes=(*opened.notes, *_twins(receipts), *(sealed["warnings"] if sealed else ())),
+        notes=(
+            *opened.notes,
+            *(f"{_first(hosts, _NAMED)} answer with one machine id: is one a clone?" for hosts in twins(receipts)),
+            *(sealed["warnings"] if sealed else ()),
+        ),
     )
 
 
@@ -353,25 +357,11 @@ def _line(host: str, receipt: Receipt | None, failed: str | None) -> HostLine:
 
 def _host_notes(receipt: Receipt) -> tuple[str, ...]:
     notes = [f"goes on with the streams of {receipt.follows}"] if receipt.follows else []
-    if receipt.clock_ahead:
-        way = "ahead" if receipt.clock_ahead > 0 else "behind"
-        notes.append(f"its clock is {abs(receipt.clock_ahead):,} s {way}")
+    if receipt.spoken_clock:
+        notes.append(f"its clock is {receipt.spoken_clock}")
     # what an unchanged stream was once marked with was said when it was stored
     stored = (part.entry for part in receipt.streams if part.entry is not None and part.reason != "unchanged")
     return (*notes, *(mark for entry in stored for mark in entry.marks))
-
-
-def _twins(receipts: Mapping[str, Receipt]) -> list[str]:
-    """Hosts that are one machine, a line for each machine."""
-    by_machine: dict[str, list[str]] = {}
-    for host, receipt in sorted(receipts.items()):
-        if receipt.machine is not None:
-            by_machine.setdefault(receipt.machine, []).append(host)
-    return [
-        f"{_first(hosts, _NAMED)} answer with one machine id: is one a clone?"
-        for hosts in by_machine.values()
-        if len(hosts) > 1
-    ]
 
 
 def _table(report: PointReport, width: int) -> list[str]:

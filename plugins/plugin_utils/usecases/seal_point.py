@@ -359,19 +359,15 @@ def _hosts_consistency(receipts: Mapping[str, Receipt]) -> list[ConsistencyFindi
         for host, receipt in sorted(receipts.items())
         if receipt.follows
     ]
-    by_machine: dict[str, list[str]] = {}
-    for host, receipt in sorted(receipts.items()):
-        if receipt.machine is not None:
-            by_machine.setdefault(receipt.machine, []).append(host)
     findings += [
         ConsistencyFinding("machine", f"{_listed(hosts)} answer with one machine id: is one a clone?")
-        for hosts in by_machine.values()
-        if len(hosts) > 1
+        for hosts in run_folder.twins(receipts)
     ]
-    for host, receipt in sorted(receipts.items()):
-        if receipt.clock_ahead:
-            way = "ahead" if receipt.clock_ahead > 0 else "behind"
-            findings.append(ConsistencyFinding("clock", f"clock of {host} is {abs(receipt.clock_ahead):,} s {way}"))
+    findings += [
+        ConsistencyFinding("clock", f"clock of {host} is {receipt.spoken_clock}")
+        for host, receipt in sorted(receipts.items())
+        if receipt.spoken_clock
+    ]
     return findings
 
 

@@ -76,7 +76,7 @@ SSH = Component("ssh", ("/etc/ssh",), "tier1", "ops", "internal", (Exclude("*.ba
 FINGERPRINT = Fingerprint("ssh", manifest.definition(SSH), "1", AB)
 CONTENTS = {"/etc/ssh/config": b"Port 22\n", "/etc/ssh/\udcff\n": b""}
 PART = ComponentContent(
-    fingerprint=PlainFingerprint(SSH, AB, size=8, entries=5),
+    fingerprint=PlainFingerprint(SSH, AB, size=8, entries=5, left_out_bytes=7),
     entries=(
         Entry("/etc/ssh", EntryKind.DIRECTORY, 0o755, 0, 0, "root", "root", 1),
         *(
@@ -99,7 +99,6 @@ PART = ComponentContent(
         Entry("/etc/ssh/same", EntryKind.HARDLINK, 0o600, 0, 0, "root", "root", 3, target="/etc/ssh/config"),
     ),
     contents=CONTENTS,
-    left_out_bytes=7,
     marks=("changed while read: /etc/ssh/config",),
 )
 

@@ -143,12 +143,12 @@ def component_contents(draw: st.DrawFn) -> ComponentContent:
         size=draw(sizes),
         entries=len(found),
         left_out=tuple(draw(st.lists(st.builds(LeftOut, raw_paths, words), max_size=2))),
+        left_out_bytes=draw(sizes),
     )
     return ComponentContent(
         fingerprint=fingerprint,
         entries=tuple(found.values()),
         contents=contents,
-        left_out_bytes=draw(sizes),
         marks=tuple(draw(st.lists(words, max_size=2))),
     )
 

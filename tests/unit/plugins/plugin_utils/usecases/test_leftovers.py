@@ -492,7 +492,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def full(path: Path, _data: bytes) -> None:
         raise OSError(28, os.strerror(28), str(path))
 
-    return lambda: monkeypatch.setattr(run_folder, "_write_whole", full)
+    return lambda: monkeypatch.setattr(run_folder, "write_whole", full)
 
 
 @pytest.mark.parametrize("error", [UnavailableError, FullError], ids=lambda e: e.__name__)
