@@ -34,6 +34,9 @@ _HEADER_DIGITS = 8
 _HIGHEST_ID = 2**32 - 1
 _HIGHEST_SIZE = 2**53 - 1
 _NAMED = 20
+# characters of a sentence of the host's: it stands in receipts, in a signed body and in a table
+_SENTENCE = 500
+_LATEST = 10**9 << 62  # nanoseconds: manifests spell seconds in 19 digits
 _STEP = 1 << 16
 # how what is volatile is left out, of files and of texts; digests of another way are not compared
 _NORMALISER, _LINES = "files-1", "lines-1"
@@ -242,7 +245,7 @@ def read_content(
                 fingerprint=_fingerprint(component, answer),
                 entries=entries,
                 contents={},
-                marks=tuple(f"changed while read: {path}" for path in answer["changed_while_read"]),
+                marks=_marks(entries, answer["changed_while_read"]),
             )
     if sum(entry.size for entries in files.values() for entry in entries) > limit_bytes:
         raise TooLargeError(_LARGER)
@@ -253,6 +256,17 @@ def read_content(
         found[name] = dataclasses.replace(part, contents=contents)
     stream.end()
     return found
+
+
+def _marks(entries: Sequence[Entry], changed: t.Any) -> tuple[str, ...]:
+    """What is odd of a component's content: each mark stands in a signed body, so a host cannot make any number."""
+    listed = {entry.path for entry in entries}
+    paths = [str(path) for path in changed]
+    if not listed.issuperset(paths):
+        raise ValueError("what changed is not listed")
+    more = len(paths) - _NAMED
+    marks = [f"changed while read: {path}" for path in paths[:_NAMED]]
+    return (*marks, *([f"changed while read: {more} more"] if more > 0 else []))
 
 
 def _in_order(entries: Sequence[Entry], places: t.Any) -> list[Entry]:
@@ -390,7 +404,7 @@ def read_entry(value: Mapping[str, t.Any]) -> Entry:
         gid=_within(value["gid"], _HIGHEST_ID),
         user=_name(value["user"]),
         group=_name(value["group"]),
-        mtime_ns=int(value["mtime_ns"]),
+        mtime_ns=_moment(value["mtime_ns"]),
         size=_within(value.get("size", 0), _HIGHEST_SIZE),
         sha256=str(value.get("sha256", "")),
         target=_name(value.get("target", "")),
@@ -407,6 +421,13 @@ def _name(value: t.Any) -> str:
     if b"\0" in os.fsencode(name):
         raise ValueError("no name on any system")
     return name
+
+
+def _moment(value: t.Any) -> int:
+    moment = int(value)
+    if abs(moment) >= _LATEST:
+        raise ValueError("a time that no manifest can hold")
+    return moment
 
 
 def _within(value: t.Any, highest: int) -> int:
@@ -510,9 +531,9 @@ def _apply_refusal(error: Mapping[str, t.Any]) -> RestoreError:
 
 
 def _told(error: Mapping[str, t.Any]) -> tuple[str, str, str]:
-    items = [str(item) for item in error.get("items", ())]
+    items = [str(item)[:_SENTENCE] for item in error.get("items", ())]
     named = ", ".join(items[:_NAMED]) + (f" and {len(items) - _NAMED} more" if len(items) > _NAMED else "")
-    return str(error.get("type", "")), str(error.get("message", "the host's half refused")), named
+    return str(error.get("type", "")), str(error.get("message", "the host's half refused"))[:_SENTENCE], named
 
 
 _LARGER = "the host's answer is larger than was asked for"

@@ -126,12 +126,15 @@ class Retirement:
 def identity(host: str, entries: Iterable[StreamEntry]) -> str | None:
     """Whose identity *host* is, or is a name of, among these; None where it is nobody's.
 
+    An identity, or the name under which a host was last proven, counts more than a name that another one had before.
+
     :raises PolicyError: it means hosts of different identities.
     """
+    meant = [entry for entry in entries if entry.belongs_to(host)]
+    now = [entry for entry in meant if host in (entry.host_id, entry.name)]
     known: dict[str, str] = {}
-    for entry in entries:
-        if entry.belongs_to(host):
-            known.setdefault(entry.host_id, entry.name)
+    for entry in now or meant:
+        known.setdefault(entry.host_id, entry.name)
     if len(known) > 1:
         told = " and ".join(f"{name} (identity {host_id})" for host_id, name in sorted(known.items()))
         raise PolicyError(

@@ -49,6 +49,8 @@ DEFAULT_TIERS: Mapping[str, Mapping[str, t.Any]] = {
 DEFAULT_TIER = "tier1"
 DEFAULT_DATA_CLASS = "internal"
 UNOWNED = "unassigned"
+# what a walk says of what it could not take, and no policy may say
+_OWN_REASONS = ("absent", "unreadable", "pseudo file system")
 _COMPONENT_KEYS = (
     "name",
     "paths",
@@ -464,6 +466,9 @@ def read_excludes(key: str, value: t.Any, findings: list[Finding]) -> tuple[Excl
         if not isinstance(pattern, str) or not pattern or not isinstance(reason, str) or not reason:
             remedy = "Give both, like {pattern: '*.bak', reason: transient}."
             findings.append(Finding(f"{key}[{position}]", "lacks a pattern or a reason", remedy))
+        elif reason in _OWN_REASONS:
+            remedy = "Say why it is left out: else what a capture could not take would pass for excluded."
+            findings.append(Finding(f"{key}[{position}].reason", f"{reason!r} is what captures say of a gap", remedy))
         else:
             excludes.append(Exclude(pattern, reason))
     return tuple(excludes)

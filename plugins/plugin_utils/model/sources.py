@@ -12,6 +12,7 @@ import re
 import typing as t
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 
 from .component import FILES, Component
 
@@ -45,6 +46,18 @@ _UNIT = re.compile(
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # RFC 9110, section 5.6.2
 _SECRET_WORD = r"(?:pass(?:word|wd|phrase)?|pwd|secret|(?:api|access|private|auth)[-_]?key|token|credentials?)"
 _SECRET_ARGUMENT = re.compile(rf"(?:^|[^a-z0-9]){_SECRET_WORD}[=:].", re.IGNORECASE)
+# as people write environments, headers, URLs and passwords on command lines
+_SECRET_SPELLING = re.compile(
+    r"(?:^|[^A-Za-z0-9_])[A-Z0-9_]*(?:PASSWORD|PASSWD|PASSPHRASE|PASS|SECRET|TOKEN|API_?KEY|(?:ACCESS|PRIVATE)_?KEY)=."
+    r"|(?i:(?:authorization|cookie)\s*:\s*.)"
+    r"|://[^/@\s:]*:[^/@\s]+@"
+)
+_SECRET_OF: t.Mapping[str, re.Pattern[str]] = {
+    "curl": re.compile(r"(?:-u ?|--(?:proxy-)?user[= ])[^ :]+:."),
+    "mariadb": re.compile(r"-p\S"),
+    "mysql": re.compile(r"-p\S"),
+    "sshpass": re.compile(r"-p ?\S"),
+}
 _SECRET_OPTION = re.compile(rf"--?(?:[a-z0-9]+[-_])*{_SECRET_WORD}", re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(
     rf"(?:^|[^a-z0-9]|x-){_SECRET_WORD}$|^{_SECRET_WORD}|^(?:key|auth|authorization|sig|signature|jwt|sid|session(?:id)?)$"
@@ -186,13 +199,26 @@ def _read_argv(key: str, value: t.Any, find: Find) -> list[str]:
         find(
             key, f"{program!r} is no command", "Give an absolute path, or a name to be looked for in the usual folders."
         )
-    secret = any(_SECRET_ARGUMENT.search(word) for word in value[1:]) or any(
-        _SECRET_OPTION.fullmatch(word) and not after.startswith("-") for word, after in itertools.pairwise(value[1:])
-    )
-    if secret:
+    if _holds_secret(value):
         remedy = "Arguments stand in manifests and in the host's process list: let the command read it from a file."
         find(key, "looks as if it held a secret", remedy)
     return list(value)
+
+
+def _holds_secret(argv: Sequence[str]) -> bool:
+    """Whether arguments look as if a secret stood among them; what only looks harmless nobody can tell."""
+    if any(_SECRET_ARGUMENT.search(word) or _SECRET_SPELLING.search(word) for word in argv[1:]):
+        return True
+    pairs = list(itertools.pairwise(argv[1:]))
+    if any(_SECRET_OPTION.fullmatch(word) and not after.startswith("-") for word, after in pairs):
+        return True
+    # a program's own short options, wherever it stands: behind env, timeout, sudo
+    return any(
+        known.match(word) or known.match(f"{word} {after}")
+        for program, known in _SECRET_OF.items()
+        if any(PurePosixPath(word).name.startswith(program) for word in argv)
+        for word, after in itertools.pairwise([*argv, ""])
+    )
 
 
 def _read_accept(key: str, value: t.Any, find: Find) -> list[int]:

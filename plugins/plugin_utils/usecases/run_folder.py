@@ -135,7 +135,8 @@ class Receipt:
     """What a host's worker did; ``error`` says why it did not finish.
 
     ``held_back``: all was captured, and the store did not take all of it. ``follows`` is the name under which the
-    host's streams were last proven, where that is another one. ``machine`` stands for the machine that answered, and
+    host's streams were last proven, where that is another one. ``pushed_only``: tasks gave texts, and the host itself
+    was not asked. ``machine`` stands for the machine that answered, and
     ``clock_ahead`` is by how many seconds its clock was ahead at least, less than none where it was behind.
     """
 
@@ -146,6 +147,7 @@ class Receipt:
     follows: str = ""
     machine: str | None = None
     clock_ahead: int = 0
+    pushed_only: bool = dataclasses.field(default=False, compare=False)
 
     @property
     def spoken_clock(self) -> str:
@@ -369,6 +371,7 @@ class PointFolder:
     def read_receipts(self) -> dict[str, Receipt]:
         """All receipts so far, by host: of a host's own snapshot and of all that was pushed for it, joined."""
         found: dict[str, list[Receipt]] = {}
+        asked = set()
         whole = set()
         # the host's own first: it may say that it is whole
         own, pushed = (self.path / "receipts").glob("*.json"), (self.path / "pushed").glob("*/*.json")
@@ -381,9 +384,12 @@ class PointFolder:
             about = {name: document[name] for name in ("follows", "machine", "clock_ahead") if name in document}
             host = document["host"]
             found.setdefault(host, []).append(Receipt(host, parts, document["error"], document["held_back"], **about))
+            if path.parent.name == "receipts":
+                asked.add(host)
             if document.get("whole"):
                 whole.add(host)
-        return {host: first.joined(others) for host, (first, *others) in found.items()}
+        joined = {host: first.joined(others) for host, (first, *others) in found.items()}
+        return {host: dataclasses.replace(one, pushed_only=host not in asked) for host, one in joined.items()}
 
     def keep_leftover(self, sealed: SealedSnapshot) -> None:
         """Keep a sealed snapshot that the store did not take; a later run ships it."""

@@ -36,6 +36,7 @@ from ..model.point import (
     StreamEntry,
     StreamState,
 )
+from ..model.policy import TIER_NAME
 from ..model.root import Root
 from . import carry, objects, points, run_folder, stamps
 from .repository import Repository, sign_envelope, verify_signature
@@ -159,7 +160,8 @@ def _seal(
             opened, receipts, missing, id=None, sealed=True, failed=failed, carried=carried, named=proven
         )
         draft = _draft(repository.root, opened, [*proven, *carried.entries], failed, missing, sealed_at)
-        draft = dataclasses.replace(draft, consistency=_consistency(opened, receipts, proven, carried))
+        findings = [*_consistency(opened, receipts, proven, carried), *_not_asked(folder, receipts)]
+        draft = dataclasses.replace(draft, consistency=tuple(findings))
         return _put_point(folder, way, opened, draft, summary)
     except (TransientError, FullError, StampMissingError):
         # a later run seals it, with the authority's word where that is required
@@ -350,6 +352,25 @@ def _consistency(
             )
         )
     return tuple(findings)
+
+
+def _not_asked(folder: PointFolder, receipts: Mapping[str, Receipt]) -> list[ConsistencyFinding]:
+    """Hosts that have streams of their own and were not asked for them, since tasks gave texts alone."""
+    pushed = {
+        part.entry.host_id: host
+        for host, receipt in receipts.items()
+        if receipt.pushed_only
+        for part in receipt.streams
+        if part.entry is not None
+    }
+    if not pushed:
+        return []
+    own = {entry.host_id for entry in folder.read_live()[0] if TIER_NAME.fullmatch(entry.stream)}
+    return [
+        ConsistencyFinding("asked", f"only texts were pushed for {host}: its own streams were not asked for")
+        for host_id, host in sorted(pushed.items())
+        if host_id in own
+    ]
 
 
 def _hosts_consistency(receipts: Mapping[str, Receipt]) -> list[ConsistencyFinding]:

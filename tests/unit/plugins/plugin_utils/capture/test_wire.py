@@ -346,6 +346,36 @@ def test_a_field_of_a_component_has_its_form(honest: tuple[dict[str, t.Any], byt
         read_content(header, blob)
 
 
+def test_a_host_makes_no_number_of_marks(honest: tuple[dict[str, t.Any], bytes]) -> None:
+    header, blob = copy.deepcopy(honest)
+    app = header["components"]["app"]
+    app["changed_while_read"] = ["/etc/app/main.conf"] * 1000
+    marks = read_content(header, blob)["app"].marks
+    assert marks[0] == "changed while read: /etc/app/main.conf"
+    assert (len(marks), marks[-1]) == (21, "changed while read: 980 more")
+    app["changed_while_read"] = ["/etc/app/main.conf", "/elsewhere"]
+    with pytest.raises(ConnectionLostError):
+        read_content(header, blob)
+
+
+@pytest.mark.parametrize("half", ["tree", "apply"])
+def test_a_host_says_no_more_than_a_sentence(half: str) -> None:
+    error = {"type": "os", "message": "m" * 10**6, "items": ["i" * 10**6] * 1000}
+    with pytest.raises((CaptureError, RestoreError)) as caught:
+        wire.read_answer(packed({"error": error}), limit_bytes=1 << 31, half=half)
+    assert "mmm" in str(caught.value)
+    assert "980 more" in str(caught.value)
+    assert len(str(caught.value)) < 20 * 1000
+
+
+@pytest.mark.parametrize("moment", [10**9 << 62, -(10**9 << 62), 10**40])
+def test_a_time_that_no_manifest_can_hold_is_refused(honest: tuple[dict[str, t.Any], bytes], moment: int) -> None:
+    header, blob = copy.deepcopy(honest)
+    header["components"]["app"]["listing"][0]["mtime_ns"] = moment
+    with pytest.raises(ConnectionLostError):
+        read_content(header, blob)
+
+
 @pytest.mark.parametrize("blob", [b"", b"listen = 8080\n", b"listen = 8080\nbase+", b"listen = 9090\nbase"])
 def test_content_must_be_all_that_was_listed_and_no_more(honest: tuple[dict[str, t.Any], bytes], blob: bytes) -> None:
     with pytest.raises(ConnectionLostError):

@@ -70,6 +70,14 @@ def test_a_host_is_found_by_its_identity_and_by_each_of_its_names() -> None:
     assert identity("web1", []) is None
 
 
+def test_a_name_is_that_of_who_has_it_now() -> None:
+    old = dataclasses.replace(ENTRY, host="web1", host_id="srv-1").named("web9")
+    new = dataclasses.replace(ENTRY, host="web1", host_id="web1")
+    assert [identity(host, [old, new]) for host in ("web1", "web9", "srv-1")] == ["web1", "srv-1", "srv-1"]
+    # nobody else has it now
+    assert identity("web1", [old]) == "srv-1"
+
+
 def test_a_name_of_two_identities_is_refused_with_both() -> None:
     entries = [
         dataclasses.replace(ENTRY, host="web-a", host_id="web1"),

@@ -389,6 +389,10 @@ class TestPresets:
             ("wep", "holdfast_components[0].preset: no preset 'wep'. Near it: web"),
             ({"preset": "web", "paths": []}, "holdfast_components[0] (web).paths: no list of paths"),
             ({"preset": "web", "excludes": [{"pattern": "x"}]}, "(web).excludes[0]: lacks a pattern or a reason"),
+            (
+                {"preset": "web", "excludes": [{"pattern": "x", "reason": "absent"}]},
+                "(web).excludes[0].reason: 'absent' is what captures say of a gap",
+            ),
             ({"preset": "web", "unreadable": "skip"}, "(web).unreadable: 'skip' is unknown"),
             ({"preset": "web", "name": "Web"}, "holdfast_components[0].name: 'Web' is not a name"),
         ],

@@ -192,6 +192,19 @@ def test_other_queries_are_none(query: str) -> None:
         ["db", "--db-password", SECRET],
         ["db", f"api_key:{SECRET}"],
         ["curl", "-H", f"X-Token: {SECRET}"],
+        ["curl", "-H", f"Authorization: Bearer {SECRET}"],
+        ["curl", f"--header=Authorization:{SECRET}"],
+        ["curl", "-u", f"admin:{SECRET}", "https://h/"],
+        ["curl", f"-uadmin:{SECRET}"],
+        ["curl", f"--user=admin:{SECRET}"],
+        ["curl", f"https://admin:{SECRET}@h/"],
+        ["curl", "--cookie", f"Cookie: sid={SECRET}"],
+        ["env", f"PGPASSWORD={SECRET}", "psql"],
+        ["env", f"AWS_SECRET_ACCESS_KEY={SECRET}", "aws"],
+        ["/usr/bin/mysql", f"-p{SECRET}"],
+        ["timeout", "5", "mysqldump", f"-p{SECRET}", "--all-databases"],
+        ["sshpass", "-p", SECRET, "ssh", "h"],
+        ["sshpass", f"-p{SECRET}", "ssh", "h"],
     ],
 )
 def test_a_secret_among_arguments_is_refused(argv: list[str]) -> None:
@@ -199,7 +212,16 @@ def test_a_secret_among_arguments_is_refused(argv: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [["db", "--password-file=/etc/x"], ["db", "--no-password", "-l"], ["passwd", "-S", "-a"]]
+    "argv",
+    [
+        ["db", "--password-file=/etc/x"],
+        ["db", "--no-password", "-l"],
+        ["passwd", "-S", "-a"],
+        ["docker", "run", "-u", "1000:1000", "x"],
+        ["curl", "--user-agent", "backup: one", "https://h:8443/"],
+        ["mysql", "-p", "db"],
+        ["env", "PASSWORD_FILE=/etc/x", "git", "log", "git@h:group/project"],
+    ],
 )
 def test_other_arguments_are_none(argv: list[str]) -> None:
     assert declared({"name": "x", "commands": [{**LIST, "argv": argv}]}).source["commands"][0]["argv"] == argv

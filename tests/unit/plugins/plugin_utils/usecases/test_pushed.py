@@ -21,7 +21,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     StoreError,
     UnavailableError,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import StreamState
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import ConsistencyFinding, StreamState
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Policy, read_policy, read_pushed
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import points, verify
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.leftovers import ship_leftovers
@@ -228,6 +228,17 @@ class TestKept:
         lab.open(folder)
         push(lab, folder, ilo="1")
         assert lab.seal(folder).carried == 2
+        # the point is whole by what was asked, and says what was not
+        says = "only texts were pushed for h: its own streams were not asked for"
+        assert ConsistencyFinding("asked", says) in body(lab).consistency
+
+    def test_a_host_that_is_known_by_texts_alone_lacks_nothing(self, lab: Lab) -> None:
+        for text in "12":
+            folder = lab.folder()
+            lab.open(folder)
+            push(lab, folder, ilo=text)
+            lab.seal(folder)
+            assert body(lab).consistency == ()
 
 
 class TestLeftovers:
