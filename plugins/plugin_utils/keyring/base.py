@@ -11,6 +11,7 @@ A keyring has two halves in two hands. The *seal* half, of who backs up, signs p
 from __future__ import annotations
 
 import abc
+import dataclasses
 import datetime as dt
 import hmac
 from collections.abc import Collection, Sequence
@@ -30,6 +31,23 @@ ClassYear = tuple[str, int, str]
 
 AGE_X25519 = "age-x25519"
 HKDF_SHA256 = "hkdf-sha256"
+
+
+@dataclasses.dataclass(frozen=True)
+class Renewal:
+    """Which keys the next root of a repository has beside those of the newest one, and which it has no longer.
+
+    ``uses`` says what to add a key for (``point``, ``record``, ``digest``), ``wrap`` and ``escrow`` which of these keys
+    to add. ``removed`` holds ids of signing and digest keys that the next root no longer names: a half that is lost
+    with all of its keys is made anew where none of them is needed any longer. ``spent`` holds the ids of all signing
+    and digest keys that any root has named: none of them is new.
+    """
+
+    uses: Collection[str] = ()
+    wrap: Sequence[ClassYear] = ()
+    escrow: Sequence[ClassYear] = ()
+    removed: Collection[str] = ()
+    spent: Collection[str] = ()
 
 
 class Keyring(abc.ABC):
@@ -59,31 +77,15 @@ class Keyring(abc.ABC):
         """
 
     @abc.abstractmethod
-    def renew(
-        self,
-        *,
-        repository: str,
-        named: PublicKeys,
-        spent: Collection[str],
-        uses: Collection[str],
-        wrap: Sequence[ClassYear],
-        escrow: Sequence[ClassYear],
-        now: dt.datetime,
-        removed: Collection[str] = (),
-    ) -> PublicKeys:
+    def renew(self, named: PublicKeys, renewal: Renewal, *, repository: str, now: dt.datetime) -> PublicKeys:
         """Return *named* with new keys added; the owner alone does this, by hand.
 
         A key that an earlier call made, and that no root has named since, is taken before another one is made; but not
         beside keys that are removed: who has a copy of these has one of what was never named.
 
         :param named: the keys of the newest root.
-        :param spent: ids of all signing and digest keys that any root has named: none of them is new.
-        :param uses: what to add a key for: ``point``, ``record``, ``digest``.
-        :param wrap: which keys to wrap under to add.
-        :param escrow: which escrow keys to add.
+        :param renewal: what to add.
         :param now: from when new signing keys are valid, for ten years.
-        :param removed: ids of signing and digest keys that the next root no longer names: a half that is lost with all
-            of its keys is made anew where none of them is needed any longer.
         :raises KeyringError: this is another repository's keyring.
         """
 

@@ -34,7 +34,7 @@ from ..model import instant
 from ..model.keys import ClassYearKey, DigestKey, PublicKeys, Signature, SignKey
 from ..seal import age
 from . import published, sign
-from .base import AGE_X25519, HKDF_SHA256, ClassYear, Keyring, derive
+from .base import AGE_X25519, HKDF_SHA256, ClassYear, Keyring, Renewal, derive
 from .folder import PrivateFolder
 from .published import Published
 
@@ -108,18 +108,7 @@ class LocalKeyring(Keyring):
                 return self._unchanged(known, wanted)
             return self._completed(known or PublicKeys((), (), (), ()), repository, wanted, now)
 
-    def renew(
-        self,
-        *,
-        repository: str,
-        named: PublicKeys,
-        spent: Collection[str],
-        uses: Collection[str],
-        wrap: Sequence[ClassYear],
-        escrow: Sequence[ClassYear],
-        now: dt.datetime,
-        removed: Collection[str] = (),
-    ) -> PublicKeys:
+    def renew(self, named: PublicKeys, renewal: Renewal, *, repository: str, now: dt.datetime) -> PublicKeys:
         """See :meth:`Keyring.renew`. It takes both halves; escrow/ is made anew where it was moved away."""
         root = PrivateFolder(self._path)
         with root.locked():
@@ -129,25 +118,25 @@ class LocalKeyring(Keyring):
                 (self._open, {key.id for key in named.sign if key.use == "record"}),
             ):
                 # a killed renewal leaves a lost half begun
-                if needed - set(removed):
+                if needed - set(renewal.removed):
                     _present(half, _PUBLISHED)
                 half.make()
             known = self._known(repository) or named
             valid_from = instant.whole(now)
             # who had a copy of what is removed has a copy of what nobody has signed yet
-            fresh = bool(removed)
+            fresh = bool(renewal.removed)
             sign_keys = tuple(
-                _sign_key(half, use, valid_from, spent, fresh=fresh)
+                _sign_key(half, use, valid_from, renewal.spent, fresh=fresh)
                 for half, use in ((self._seal, "point"), (self._open, "record"))
-                if use in uses
+                if use in renewal.uses
             )
-            if escrow:
+            if renewal.escrow:
                 self._make_escrow(repository)
             made = PublicKeys(
                 sign=sign_keys,
-                wrap=_class_year_keys(self._open, wrap, fresh=fresh),
-                escrow=_class_year_keys(self._escrow, escrow, fresh=fresh),
-                digest=(_digest_key(self._seal, spent, fresh=fresh),) if "digest" in uses else (),
+                wrap=_class_year_keys(self._open, renewal.wrap, fresh=fresh),
+                escrow=_class_year_keys(self._escrow, renewal.escrow, fresh=fresh),
+                digest=(_digest_key(self._seal, renewal.spent, fresh=fresh),) if "digest" in renewal.uses else (),
             )
             # escrow keys of a request that nobody signed may have gone offline, or be lost: new ones take their names
             left = dataclasses.replace(

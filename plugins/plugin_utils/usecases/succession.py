@@ -16,7 +16,7 @@ from ..errors import PolicyError, TrustError
 from ..format import dsse, names
 from ..format import root as root_format
 from ..keyring import people as people_keys
-from ..keyring.base import ClassYear, Keyring
+from ..keyring.base import ClassYear, Keyring, Renewal
 from ..model import instant
 from ..model import quorum as quorums
 from ..model.keys import ClassYearKey, PublicKeys
@@ -363,19 +363,16 @@ class _Plan:
 
     def renewed(self, keyring: Keyring) -> PublicKeys:
         """Make the keys that the next link names beside those that stay."""
-        head = self._head.keys
-        keys = keyring.renew(
-            repository=self._repository.name,
-            named=head,
-            spent=self._spent(),
+        renewal = Renewal(
             uses=[use for use in self._rotate if use in ("point", "record", "digest")],
             wrap=self._new_class_years("wrap"),
             escrow=self._new_class_years("escrow"),
-            # an hour's air, so that a store whose clock steps back does not refuse the first points
-            now=self._now - dt.timedelta(hours=1),
             removed=self._remove,
+            spent=self._spent(),
         )
-        return self._without(keys)
+        # an hour's air, so that a store whose clock steps back does not refuse the first points
+        now = self._now - dt.timedelta(hours=1)
+        return self._without(keyring.renew(self._head.keys, renewal, repository=self._repository.name, now=now))
 
     def _without(self, keys: PublicKeys) -> PublicKeys:
         return dataclasses.replace(

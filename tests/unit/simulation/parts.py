@@ -33,6 +33,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.base impor
     HKDF_SHA256,
     ClassYear,
     Keyring,
+    Renewal,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.model import instant, keep
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import (
@@ -155,38 +156,19 @@ class PlainKeyring(Keyring):
         self, *, repository: str, classes: Sequence[str], first_year: int, years: int = 10, now: dt.datetime
     ) -> PublicKeys:
         class_years = [(name, year, "") for name in classes for year in range(first_year, first_year + years)]
-        return self._renewed(PublicKeys((), (), (), ()), ("point", "record", "digest"), class_years, class_years, now)
-
-    def renew(
-        self,
-        *,
-        repository: str,
-        named: PublicKeys,
-        spent: Collection[str],
-        uses: Collection[str],
-        wrap: Sequence[ClassYear],
-        escrow: Sequence[ClassYear],
-        now: dt.datetime,
-        removed: Collection[str] = (),
-    ) -> PublicKeys:
-        return self._renewed(named, uses, wrap, escrow, now)
+        renewal = Renewal(("point", "record", "digest"), class_years, class_years)
+        return self.renew(PublicKeys((), (), (), ()), renewal, repository=repository, now=now)
 
     def made(self, *, repository: str) -> PublicKeys:
         return self._known
 
-    def _renewed(
-        self,
-        named: PublicKeys,
-        uses: Collection[str],
-        wrap: Sequence[ClassYear],
-        escrow: Sequence[ClassYear],
-        now: dt.datetime,
-    ) -> PublicKeys:
+    def renew(self, named: PublicKeys, renewal: Renewal, *, repository: str, now: dt.datetime) -> PublicKeys:
+        uses = renewal.uses
         self._made += 1
         new = PublicKeys(
             sign=tuple(self._sign_key(use, now) for use in ("point", "record") if use in uses),
-            wrap=tuple(self._class_year(each) for each in wrap),
-            escrow=tuple(self._class_year(each) for each in escrow),
+            wrap=tuple(self._class_year(each) for each in renewal.wrap),
+            escrow=tuple(self._class_year(each) for each in renewal.escrow),
             digest=(DigestKey(self._derived("digest").hex()[:16], HKDF_SHA256),) if "digest" in uses else (),
         )
         self._known = _joined(self._known, new)

@@ -21,7 +21,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     WrongKeyError,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import Keyring, sign
-from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.base import wrap
+from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.base import Renewal, wrap
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import ClassYearKey, PublicKeys
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.signing import sign_with_newest
@@ -146,8 +146,9 @@ class KeyringConformance:
     @staticmethod
     def renew(halves: Halves, named: PublicKeys, *uses: str, **more: t.Any) -> PublicKeys:
         """Add keys of these uses to *named*, which a root has named, a year later."""
-        given = {"spent": ids(named), "wrap": (), "escrow": (), "now": NOW + dt.timedelta(days=365), **more}
-        return halves.owner.renew(**{"repository": REPOSITORY, "named": named, "uses": uses, **given})
+        given = {"repository": REPOSITORY, "now": NOW + dt.timedelta(days=365)}
+        given.update({name: more.pop(name) for name in given if name in more})
+        return halves.owner.renew(named, Renewal(**{"uses": uses, "spent": ids(named), **more}), **given)
 
     @pytest.mark.parametrize("use", ["point", "record"])
     def test_another_signing_key_stands_after_those_that_are(self, halves: Halves, use: str) -> None:
@@ -275,9 +276,7 @@ class KeyringConformance:
         keys = self.create(halves)
         for half in (halves.sealer(), halves.opener()):
             with pytest.raises(KeyMissingError):
-                half.renew(
-                    repository=REPOSITORY, named=keys, spent=ids(keys), uses=["point"], wrap=(), escrow=(), now=NOW
-                )
+                half.renew(keys, Renewal(uses=["point"], spent=ids(keys)), repository=REPOSITORY, now=NOW)
 
     def test_no_damage_of_a_wrapped_key_is_unwrapped(self, halves: Halves) -> None:
         key = self.create(halves).wrap[0]

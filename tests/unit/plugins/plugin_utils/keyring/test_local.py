@@ -21,7 +21,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     WrongKeyError,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import sign
-from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.base import derive, wrap
+from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.base import Renewal, derive, wrap
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.folder import PrivateFolder
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local import LocalKeyring
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import PublicKeys
@@ -54,8 +54,9 @@ def create(path: Path, *classes: str, years: int = 2) -> PublicKeys:
 
 def renew(path: Path, named: PublicKeys, *uses: str, **more: t.Any) -> PublicKeys:
     """Add keys to those that a root has named."""
-    given = {"spent": ids(named), "wrap": (), "escrow": (), "now": NOW, **more}
-    return LocalKeyring(path).renew(repository=REPOSITORY, named=named, uses=uses, **given)
+    now = more.pop("now", NOW)
+    renewal = Renewal(**{"uses": uses, "spent": ids(named), **more})
+    return LocalKeyring(path).renew(named, renewal, repository=REPOSITORY, now=now)
 
 
 EVERYTHING: dict[str, t.Any] = {"wrap": [("d0030", 2026, "b")], "escrow": [("d0030", 2026, "b")]}
