@@ -239,10 +239,12 @@ def check_digest(data: bytes, sha256: str, *, what: str) -> None:
 def _judge(value: t.Any, what: str | None, depth: int = 0) -> None:
     if depth > _MAX_DEPTH:
         raise FormatError("is nested too deeply", item=what)
+    if value is None or isinstance(value, str):
+        return  # most values are one of these
     if isinstance(value, dict):
-        if not all(isinstance(key, str) and key.isascii() for key in value):
-            raise FormatError("has a key that is not ASCII text", item=what)
-        for inner in value.values():
+        for key, inner in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise FormatError("has a key that is not ASCII text", item=what)
             _judge(inner, what, depth + 1)
     elif isinstance(value, (list, tuple)):
         for inner in value:
@@ -250,5 +252,5 @@ def _judge(value: t.Any, what: str | None, depth: int = 0) -> None:
     elif isinstance(value, int):
         if abs(value) > _MAX_INTEGER:
             raise FormatError("holds a number that is too large", item=what)
-    elif value is not None and not isinstance(value, str):
+    else:
         raise FormatError("holds a value that is no text, integer, boolean, null, list or object", item=what)

@@ -35,6 +35,16 @@ def test_the_spelling_is_that_of_rfc_8785() -> None:
     )
 
 
+@pytest.mark.parametrize("leaf", ["x", None, 7, True, []])
+def test_any_value_is_32_levels_deep_at_most(leaf: object) -> None:
+    deep: object = leaf
+    for _level in range(32):
+        deep = [deep]
+    assert canonical.dump(deep)
+    with pytest.raises(FormatError, match="nested too deeply"):
+        canonical.dump([deep])
+
+
 @pytest.mark.parametrize(
     "data",
     [
