@@ -32,10 +32,10 @@ options:
       - "C(unreadable) is V(error), so that a path that cannot be read fails the host, or V(leave_out), so that it is
         recorded as left out."
       - "Other sources than files: C(commands) of the host, a list of C({name, argv, accept, timeout}); the environment
-        of a C(process), a C(unit) or the process of a C(pidfile); what an API answers at C(url), with C(headers),
-        C(format), C(timeout), C(ca_path) and C(validate_certs). They have no C(paths), C(excludes) and C(unreadable),
-        and their C(volatile) are regular expressions of lines. C(kind) may say which it is: V(files), V(command),
-        V(environment) or V(api)."
+        of a C(unit), of a C(process), perhaps that of a C(user), or of the process of a C(pidfile); what an API
+        answers at C(url), with C(headers), C(format), C(timeout), C(ca_path), C(validate_certs) and C(allow_empty).
+        They have no C(paths), C(excludes) and C(unreadable), and their C(volatile) are regular expressions of lines.
+        C(kind) may say which it is: V(files), V(command), V(environment) or V(api)."
       - "C(max_bytes) is how much content the component may hold, a number of bytes or a text like V(512MiB), up to
         V(1GiB); V(64MiB) without it."
       - "C(volatile) is a list of such patterns: what matches is captured, and its change is no drift."

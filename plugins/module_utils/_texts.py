@@ -14,7 +14,8 @@ its own. Its standard output is the text. Refused are another exit status than o
 in time or prints more than it may (its whole process group is killed), and one that prints on standard error alone.
 
 **Environment**: /proc/<pid>/environ as sorted lines (:func:`environment`) of the process that is the oldest of a
-name (the first 15 bytes of it: proc(5), comm), a unit's main one, or the one that a file names.
+name (the first 15 bytes of it: proc(5), comm), a unit's main one, or the one that a file names. Anybody may give a
+process of his any name, so those of a name must be of one real uid, or of the user whom the source names.
 
 **lines-1**: what of a text is not volatile (:class:`Steady`).
 """
@@ -39,7 +40,10 @@ if TYPE_CHECKING:
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = "environment"
 
+_PROC = "/proc"
 _READ = 1 << 16
+_LONGEST_LINE = 4096  # bytes that are looked at for what is volatile
+_MATCHING = 60.0  # seconds of processor time that one text may take for that
 _ASK_SYSTEMD = 10  # seconds
 _COMM = 15  # bytes, without the closing NUL
 _PIDFILE = 64
@@ -60,11 +64,18 @@ def compiled(patterns: t.Iterable[str]) -> list[re.Pattern[bytes]]:
     return found
 
 
+class SlowError(ValueError):
+    """Patterns run away on a text: matching its lines takes too long."""
+
+
 class Steady:
     """Size and SHA-256 of a text without its volatile lines, as it comes in pieces.
 
     A line ends with its line feed, the last one perhaps with the text. It is volatile where one of the patterns is
-    found in it (``re.search``, on bytes), without its line feed and without carriage returns before that.
+    found in it (``re.search``, on bytes), without its line feed and without carriage returns before that. One of more
+    than 4,096 bytes is not.
+
+    :raises SlowError: by :meth:`write` and :meth:`finish`: to tell that took more than a minute of processor time.
     """
 
     def __init__(self, patterns: t.Sequence[re.Pattern[bytes]]) -> None:
@@ -72,6 +83,7 @@ class Steady:
         self._size = 0
         self._digest = hashlib.sha256()
         self._begun: list[bytes] = []
+        self._seconds = _MATCHING
 
     def write(self, piece: bytes) -> None:
         """Take the next bytes of the text."""
@@ -81,16 +93,42 @@ class Steady:
         first, feed, rest = piece.partition(b"\n")
         self._begun.append(first + feed)
         if feed:
-            self._end_line()
-            *lines, begun = rest.split(b"\n")
-            for line in lines:
-                self._take(line + b"\n")
+            with self._bounded():
+                self._end_line()
+                *lines, begun = rest.split(b"\n")
+                for line in lines:
+                    self._take(line + b"\n")
             self._begun.append(begun)
 
     def finish(self) -> tuple[int, str]:
         """End the text: the size in bytes, and the digest in hex, of what is not volatile."""
-        self._end_line()
+        if self._begun:
+            with self._bounded():
+                self._end_line()
         return self._size, self._digest.hexdigest()
+
+    @contextlib.contextmanager
+    def _bounded(self) -> t.Iterator[None]:
+        """Stop matching once the text's time is used up.
+
+        Nothing else ends a search that has begun: it lets no other thread run. On a controller SIGALRM is Ansible's.
+        """
+
+        def stop(*_told: t.Any) -> t.NoReturn:
+            raise SlowError(f"its volatile patterns take more than {_MATCHING:.0f} seconds of processor time")
+
+        if self._seconds <= 0:
+            stop()
+        before = signal.signal(signal.SIGVTALRM, stop)
+        begun = time.process_time()
+        signal.setitimer(signal.ITIMER_VIRTUAL, self._seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            signal.signal(signal.SIGVTALRM, before)
+            # the timer itself counts in ticks, and a short piece takes less than one
+            self._seconds -= time.process_time() - begun
 
     def _end_line(self) -> None:
         line = b"".join(self._begun)
@@ -100,7 +138,7 @@ class Steady:
 
     def _take(self, line: bytes) -> None:
         seen = line.rstrip(b"\r\n")
-        if not any(pattern.search(seen) for pattern in self._patterns):
+        if len(seen) > _LONGEST_LINE or not any(pattern.search(seen) for pattern in self._patterns):
             self._count(line)
 
     def _count(self, steady: bytes) -> None:
@@ -176,14 +214,13 @@ class Texts:
         return [self._steady[path] for path in sorted(self._steady)]
 
     def _command(self, command: t.Mapping[str, t.Any]) -> None:
-        text = _Text(self, command["name"])
-        self._run(command["name"], command["argv"], command["accept"], command["timeout"], text.write)
-        text.keep()
+        with self._told(command["name"]) as text:
+            self._run(command["name"], command["argv"], command["accept"], command["timeout"], text.write)
 
     def _environment(self) -> None:
         what, pid = self._process()
         try:
-            held = _read_all(f"/proc/{pid}/environ", self._most)
+            held = _read_all(f"{_PROC}/{pid}/environ", self._most)
         except PermissionError as e:
             message = f"the environment of {what} cannot be read by uid {os.geteuid()}"
             raise self._refused("unreadable", message, [self._item(ENVIRONMENT)]) from e
@@ -196,18 +233,24 @@ class Texts:
         if not held:
             # as that of a kernel thread, and of a process that is ending
             raise self._gone(f"{what} has no environment")
-        text = _Text(self, ENVIRONMENT)
-        text.write(environment(held))
-        text.keep()
+        with self._told(ENVIRONMENT) as text:
+            text.write(environment(held))
+
+    @contextlib.contextmanager
+    def _told(self, name: str) -> t.Iterator[_Text]:
+        """A text to be written, which is kept then."""
+        text = _Text(self, name)
+        try:
+            yield text
+            text.keep()
+        except SlowError as e:
+            raise self._refused("slow", f"component {self.name}: {e}", [self._item(name)]) from e
 
     def _process(self) -> tuple[str, int]:
         """What the process is called in errors, and its number."""
         source = self._source
         if "process" in source:
-            pid = _oldest(source["process"])
-            if pid is None:
-                raise self._gone(f"no process {source['process']} runs")
-            return f"process {source['process']}", pid
+            return self._named(source["process"], source.get("user"))
         if "unit" in source:
             pid = self._main_pid(source["unit"])
             if not pid:
@@ -224,9 +267,26 @@ class Texts:
             raise self._gone(f"{path} is not there") from e
         if not told or not re.fullmatch(rb"[1-9][0-9]{0,9}", told[0]):
             raise self._gone(f"{path} holds no process number")
-        if not os.path.isdir(f"/proc/{int(told[0])}"):
+        if not os.path.isdir(f"{_PROC}/{int(told[0])}"):
             raise self._gone(f"the process that {path} names does not run")
         return f"the process of {path}", int(told[0])
+
+    def _named(self, name: str, user: str | None) -> tuple[str, int]:
+        """The process of that name which was started first, and what it is called in errors."""
+        what = f"process {name}" if user is None else f"process {name} of user {user}"
+        found = _processes(name)
+        if user is not None:
+            uid = _uid(user)
+            if uid is None:
+                raise self._gone(f"this host has no user {user}")
+            found = [process for process in found if process[2] == uid]
+        if not found:
+            raise self._gone(f"no {what} runs")
+        uids = sorted({process[2] for process in found})
+        if len(uids) > 1:
+            message = f"component {self.name}: processes {name} run under differing uids: "
+            raise self._refused("ambiguous", message + ", ".join(map(str, uids)), [self._item(ENVIRONMENT)])
+        return what, min(found)[1]
 
     def _main_pid(self, unit: str) -> int:
         held = bytearray()
@@ -383,21 +443,30 @@ def _kill(process: t.Any) -> None:
     process.wait()
 
 
-def _oldest(name: str) -> int | None:
-    """The number of the process of that name which was started first."""
+def _processes(name: str) -> list[tuple[int, int, int]]:
+    """The processes of that name that live and can be seen: when each was started, its number, its real uid."""
     wanted = name.encode("utf-8", "surrogateescape")[:_COMM]
     found = []
-    for number in os.listdir("/proc"):
+    for number in os.listdir(_PROC):
         if number.isdigit():
             try:
-                if _read_all(f"/proc/{number}/comm", _PIDFILE).rstrip(b"\n") == wanted:
-                    # the name may hold anything, a bracket too; starttime is field 22 of proc(5), stat
-                    fields = _read_all(f"/proc/{number}/stat", _READ).rpartition(b")")[2].split()
+                if _read_all(f"{_PROC}/{number}/comm", _PIDFILE).rstrip(b"\n") == wanted:
+                    # the name may hold anything, a bracket or a line too; starttime is field 22 of proc(5), stat
+                    fields = _read_all(f"{_PROC}/{number}/stat", _READ).rpartition(b")")[2].split()
+                    uids = _read_all(f"{_PROC}/{number}/status", _READ).rpartition(b"\nUid:")[2].split()
                     if fields[0] != b"Z":
-                        found.append((int(fields[19]), int(number)))
-            except (OSError, IndexError):
+                        found.append((int(fields[19]), int(number), int(uids[0])))
+            except (OSError, IndexError, ValueError):
                 continue
-    return min(found)[1] if found else None
+    return found
+
+
+def _uid(user: str) -> int | None:
+    """The uid of a user by name or number; None for a name that this host has not."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return int(user) if re.fullmatch("[0-9]{1,10}", user) else None
 
 
 def _read_all(path: str, most: int) -> bytes:

@@ -23,8 +23,8 @@ volatile, where the component has such patterns; ``listing`` for ``entries`` and
 contents of the ``file`` entries follow, compressed (zlib) as one stream, components in request order; ``contents`` has
 the places in ``listing`` of those entries, in the order in which their contents follow. Or ``{"error": {type, message,
 items, count}}`` with at most 200 items of ``count``; types: ``request``, ``root``, ``absent``, ``unreadable``,
-``too_large`` (items are the biggest paths, with sizes), ``command``, ``process``, ``no_folder``, ``no_space``,
-``gone``, ``os``, ``internal``. No message holds content.
+``too_large`` (items are the biggest paths, with sizes), ``command``, ``process``, ``ambiguous``, ``slow``,
+``no_folder``, ``no_space``, ``gone``, ``os``, ``internal``. No message holds content.
 
 **Large contents**: what ``deliver`` lets no answer hold stands in a file, and the answer has ``{"file": {folder, size,
 sha256}}`` instead. The folder (0700) is a new one in the first of ``folders`` that this user can write, the file in it

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from ansible_collections.holdfast.config.tests.lab.nspawn import Machine
+from ansible_collections.holdfast.config.tests.lab.sshd import wait_for
 from ansible_collections.holdfast.config.tests.system.lab import CANARY, OPEN, SEAL, SNAPSHOT, Lab
 
 from .reading import manifest
@@ -114,3 +116,31 @@ def test_where_become_is_refused_nothing_is_taken_as_the_user_who_logged_in(
     assert run.on("snapshot").message
     assert lab.points() == []
     assert not [name for name in lab.stored() if name.startswith("packs/")]
+
+
+@pytest.fixture
+def planted(host: Machine) -> Iterator[None]:
+    """A service, and an older process that Ada has given its name."""
+    with contextlib.ExitStack() as stack:
+        for unit, user in (("planted", "ada"), ("shop", "root")):
+            start = ["systemd-run", "--quiet", f"--unit={unit}", f"--uid={user}", f"--setenv=OF={user}"]
+            host.run(*start, "/bin/sh", "-c", "printf hf-shop > /proc/self/comm; while :; do sleep 60; done")
+            stack.callback(host.run, "systemctl", "stop", unit)
+        wait_for(lambda: len(host.run("pgrep", "-x", "hf-shop", check=False).stdout.split()) == 2, "both processes")
+        yield
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_process_that_a_user_planted_is_not_taken_for_a_service(host: Machine, lab_of: Callable[..., Lab]) -> None:
+    lab = lab_of(host)
+    component = {"name": "shop_env", "process": "hf-shop"}
+    lab.variables["holdfast_components"] = [component]
+    failed = lab.play(RUN).on("snapshot")
+    uid = host.run("id", "-u", "ada").stdout.decode().strip()
+    assert f"processes hf-shop run under differing uids: 0, {uid}" in failed.message
+    assert "unit" in failed.result["remedy"]
+    for sure in ({**component, "user": "root"}, {"name": "shop_env", "unit": "shop.service"}):
+        lab.variables["holdfast_components"] = [sure]
+        lab.play(RUN).ok()
+        lab.play([{"name": "restore", "holdfast.config.restore": {"under": "/srv/shop", "newest": True}}]).ok()
+        assert b"OF=root\n" in host.run("cat", "/srv/shop/holdfast/shop_env/environment").stdout

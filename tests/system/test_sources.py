@@ -164,6 +164,7 @@ def _restores(lab: Lab) -> None:
         ),
         ({"commands": [{"name": "c", "argv": ["sleep", "600"], "timeout": 1}]}, "did not end within 1 seconds"),
         ({"process": "no-such-process"}, "no process no-such-process runs"),
+        ({"process": "python3", "user": "no-such-user"}, "this host has no user no-such-user"),
         ({"kind": "content"}, "A task pushes it"),
     ],
 )

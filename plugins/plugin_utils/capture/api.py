@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
+import io
 import json
+import queue
 import ssl
+import threading
 import time
 import typing as t
 import urllib.error
@@ -24,6 +28,10 @@ _OK = 200
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _INDENT = "  "
+_MOST_DEPTH = 200
+_TOO_DEEP = f"is nested more than {_MOST_DEPTH} deep"
+_OVER = "the time was over"
+_LOOK = "Look at the URL, the headers and the API, and run again."
 
 
 class Api(TextSource):
@@ -33,27 +41,31 @@ class Api(TextSource):
     """
 
     def _text(self, component: Component) -> bytes:
-        source = component.source
-        host = urllib.parse.urlsplit(source["url"]).netloc
-        answer = _get(component, host)
-        if source["format"] != "json":
-            return answer
-        try:
-            return canonical(answer)
-        except ValueError as e:
-            raise CaptureError(
-                f"component {component.name}: what {host} answers {e}",
-                item=host,
-                remedy="Give format text, or the URL of what is JSON.",
-            ) from None
+        host = urllib.parse.urlsplit(component.source["url"]).netloc
+        told = _bounded(component, host)
+        if component.source["format"] == "json":
+            text = _spelled(component, host, told.body)
+            # it is none without its last bracket
+            whole = told.whole or text.startswith((b"{", b"["))
+        else:
+            text, whole = told.body, told.whole
+            if not text.strip() and component.means.get("allow_empty") is not True:
+                raise _failed(component, host, "answers with nothing", "Look at the API, or set allow_empty.")
+        if not whole:
+            remedy = "Let the API send Content-Length or chunks, or a JSON object or list."
+            raise _failed(component, host, "does not say where its answer ends: it may have been cut off", remedy)
+        return text
 
 
-def canonical(answer: bytes) -> bytes:
+def canonical(answer: bytes, *, limit_bytes: int) -> bytes:
     """Spell a JSON text with sorted keys and a line for each value, so that drift is what the API means otherwise.
 
     Indented by two spaces, UTF-8, numbers as the API wrote them.
 
-    :raises ValueError: it is none (RFC 8259), or has a name twice in one object; no message holds any of it.
+    :param limit_bytes: what it may take; with its indents it may take far more than what came.
+    :raises OverflowError: it would take more.
+    :raises ValueError: it is none (RFC 8259), has a name twice in one object, or is nested more than 200 deep; no
+        message holds any of it.
     """
     try:
         value = json.loads(
@@ -63,16 +75,26 @@ def canonical(answer: bytes) -> bytes:
             parse_int=_Number,
             parse_constant=_no_number,
         )
-        # half a surrogate pair has a spelling in JSON and none in UTF-8
-        pieces: list[str] = []
-        _spell(value, "\n", pieces)
-        return ("".join(pieces) + "\n").encode("utf-8", "backslashreplace")
     except _OddError:
         raise
     except RecursionError:
-        raise ValueError("is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
     except ValueError:
         raise ValueError("is not JSON in UTF-8") from None
+    spelling = _Spelling(limit_bytes)
+    spelling.add(value, "\n", _MOST_DEPTH)
+    return spelling.encoded()
+
+
+def _spelled(component: Component, host: str, answer: bytes) -> bytes:
+    try:
+        return canonical(answer, limit_bytes=component.max_bytes)
+    except OverflowError:
+        why = f"answers with what takes more than {component.max_bytes} bytes, a line for each value"
+        raise _too_large(component, host, why) from None
+    except ValueError as e:
+        remedy = "Give format text, or the URL of what is JSON."
+        raise _failed(component, host, f"answers with what {e}", remedy) from None
 
 
 class _OddError(ValueError):
@@ -96,27 +118,83 @@ def _no_number(_word: str) -> t.Any:
     raise _OddError("holds NaN or Infinity, which JSON has not")
 
 
-def _spell(value: t.Any, line: str, pieces: list[str]) -> None:
-    """Add the pieces of a value's spelling; *line* is a line feed and the indent that the value stands at."""
-    if isinstance(value, _Number):
-        pieces.append(value)
-        return
-    if not isinstance(value, (dict, list)):
-        pieces.append(json.dumps(value, ensure_ascii=False))
-        return
-    opening, closing = "{}" if isinstance(value, dict) else "[]"
-    names: t.Iterable[t.Any] = sorted(value) if isinstance(value, dict) else range(len(value))
-    inner = line + _INDENT
-    pieces.append(opening)
-    for place, name in enumerate(names):
-        pieces += ["," if place else "", inner]
-        if isinstance(value, dict):
-            pieces += [json.dumps(name, ensure_ascii=False), ": "]
-        _spell(value[name], inner, pieces)
-    pieces += [line if value else "", closing]
+class _Spelling:
+    """The spelling of a value as it is made: never more than it may take."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = self._left = limit_bytes
+        self._text = io.StringIO()
+
+    def add(self, value: t.Any, line: str, depth: int) -> None:
+        """Add a value's spelling; *line* is a line feed and the indent it stands at, *depth* how deep it may be."""
+        if isinstance(value, _Number):
+            self._write(value)
+            return
+        if not isinstance(value, (dict, list)):
+            self._write(json.dumps(value, ensure_ascii=False))
+            return
+        if not depth:
+            raise ValueError(_TOO_DEEP)
+        opening, closing = "{}" if isinstance(value, dict) else "[]"
+        names: t.Iterable[t.Any] = sorted(value) if isinstance(value, dict) else range(len(value))
+        inner = line + _INDENT
+        self._write(opening)
+        for place, name in enumerate(names):
+            self._write("," + inner if place else inner)
+            if isinstance(value, dict):
+                self._write(json.dumps(name, ensure_ascii=False) + ": ")
+            self.add(value[name], inner, depth - 1)
+        self._write(line + closing if value else closing)
+
+    def encoded(self) -> bytes:
+        """All that was added, as a line; raises OverflowError where only UTF-8 makes it too large."""
+        # half a surrogate pair has a spelling in JSON and none in UTF-8
+        data = (self._text.getvalue() + "\n").encode("utf-8", "backslashreplace")
+        if len(data) > self._limit:
+            raise OverflowError
+        return data
+
+    def _write(self, piece: str) -> None:
+        # a character has one byte at least
+        self._left -= len(piece)
+        if self._left < 0:
+            raise OverflowError
+        self._text.write(piece)
 
 
-def _get(component: Component, host: str) -> bytes:
+@dataclasses.dataclass(frozen=True)
+class _Told:
+    """An answer, and whether it said where it ends."""
+
+    body: bytes
+    whole: bool
+
+
+def _bounded(component: Component, host: str) -> _Told:
+    """Ask, and wait for the whole of it no longer than the component says: names, handshake and headers too.
+
+    What the timeout of a socket bounds is one read each. A call that takes longer is left to itself, to its end or
+    that of this process.
+    """
+    told: queue.SimpleQueue[_Told | BaseException] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            told.put(_get(component, host))
+        except BaseException as e:  # noqa: BLE001  # raised by who waits
+            told.put(e)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        found = told.get(timeout=component.source["timeout"])
+    except queue.Empty:
+        raise _failed(component, host, f"gave no answer: {_OVER}") from None
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def _get(component: Component, host: str) -> _Told:
     timeout = component.source["timeout"]
     deadline = time.monotonic() + timeout
     opener = urllib.request.OpenerDirector()
@@ -156,24 +234,22 @@ def _redirected(component: Component, host: str, url: str, answer: t.Any) -> str
     return there
 
 
-def _within(component: Component, host: str, answer: t.Any, deadline: float) -> bytes:
+def _within(component: Component, host: str, answer: t.Any, deadline: float) -> _Told:
     """Read an answer, no longer and no more than may be."""
     pieces: list[bytes] = []
     left = component.max_bytes
+    whole = answer.chunked or answer.length is not None
+    # chunks that break off are an IncompleteRead
     while piece := answer.read1(min(_READ, left + 1)):
         left -= len(piece)
         if left < 0:
-            raise TooLargeError(
-                f"component {component.name}: {host} answers with more than {component.max_bytes} bytes",
-                item=host,
-                remedy="Raise its max_bytes, or ask for less.",
-            )
+            raise _too_large(component, host, f"answers with more than {component.max_bytes} bytes")
         if time.monotonic() > deadline:
             raise TimeoutError
         pieces.append(piece)
     if answer.length:
         raise http.client.IncompleteRead(b"")
-    return b"".join(pieces)
+    return _Told(b"".join(pieces), whole)
 
 
 def _trust(component: Component) -> ssl.SSLContext:
@@ -192,9 +268,13 @@ def _trust(component: Component) -> ssl.SSLContext:
     return context
 
 
-def _failed(component: Component, host: str, why: str) -> CaptureError:
-    remedy = "Look at the URL, the headers and the API, and run again."
+def _failed(component: Component, host: str, why: str, remedy: str = _LOOK) -> CaptureError:
     return CaptureError(f"component {component.name}: {host} {why}", item=host, remedy=remedy)
+
+
+def _too_large(component: Component, host: str, why: str) -> TooLargeError:
+    remedy = "Raise its max_bytes, or ask for less."
+    return TooLargeError(f"component {component.name}: {host} {why}", item=host, remedy=remedy)
 
 
 def _reason(error: Exception) -> str:
@@ -203,7 +283,7 @@ def _reason(error: Exception) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not believed ({cause.verify_message})"
     if isinstance(cause, TimeoutError):
-        return "the time was over"
+        return _OVER
     if isinstance(cause, OSError) and cause.strerror:
         return str(cause.strerror)
     return type(cause).__name__

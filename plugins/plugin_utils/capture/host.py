@@ -94,15 +94,22 @@ class Host(Source):
     def _content(self, components: Sequence[Component]) -> dict[str, ComponentContent]:
         header, contents = self._ask("content", components)
         limit_bytes = sum(min(component.max_bytes, self._limit_bytes) for component in components)
-        file = wire.read_file(header, limit_bytes=limit_bytes)
-        if file is None:
-            return wire.read_content(components, header, [contents], limit_bytes=limit_bytes)
+        with self._dropping(header):
+            file = wire.read_file(header, limit_bytes=limit_bytes)
+            pieces = [contents] if file is None else self._ranges(file)
+            return wire.read_content(components, header, pieces, limit_bytes=limit_bytes)
+
+    @contextlib.contextmanager
+    def _dropping(self, header: Mapping[str, object]) -> Iterator[None]:
+        """Where a host's answer is not taken, let it remove the contents that it says it keeps."""
         try:
-            return wire.read_content(components, header, self._ranges(file), limit_bytes=limit_bytes)
+            yield
         except BaseException:
+            folder = wire.read_folder(header)
             # where this is lost as well, the next run removes it
             with contextlib.suppress(CaptureError):
-                self._trip("tree", wire.drop_request(file.folder))
+                if folder is not None:
+                    self._trip("tree", wire.drop_request(folder))
             raise
 
     def _ranges(self, file: wire.KeptFile) -> Iterator[bytes]:
@@ -129,7 +136,13 @@ class Host(Source):
         request = wire.tree_request(op, components, root=self._root, absent=absent, limits=limits, deliver=deliver)
         limit_bytes = _HEADER_BYTES + _LISTING_BYTES * len(components)
         printed = self._trip("tree", request, wire.program(components))
-        return wire.read_answer(printed, limit_bytes=limit_bytes)
+        header, contents = wire.read_answer(printed, limit_bytes=limit_bytes)
+        with self._dropping(header):
+            self._hear(header)
+        return header, contents
+
+    def _hear(self, header: Mapping[str, object]) -> None:
+        """Take what an answer says of the host itself."""
 
 
 def _as_files(component: Component) -> Component:

@@ -40,6 +40,8 @@ _LATEST = 10**9 << 62  # nanoseconds: manifests spell seconds in 19 digits
 _STEP = 1 << 16
 # how what is volatile is left out, of files and of texts; digests of another way are not compared
 _NORMALISER, _LINES = "files-1", "lines-1"
+# the host's half has the last word: it removes only what it has made
+_FOLDER = re.compile(r"/[^\0]{0,4096}/\.holdfast-[0-9a-f]{16}|/\.holdfast-[0-9a-f]{16}", re.DOTALL)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -225,6 +227,13 @@ def read_file(header: Mapping[str, t.Any], *, limit_bytes: int) -> KeptFile | No
     return kept
 
 
+def read_folder(header: Mapping[str, t.Any]) -> str | None:
+    """Where an answer that may be wrong in anything else says that the host keeps contents; None where it does not."""
+    file = header.get("file")
+    folder = file.get("folder") if isinstance(file, dict) else None
+    return folder if isinstance(folder, str) and _FOLDER.fullmatch(folder) else None
+
+
 def read_content(
     components: Sequence[Component], header: Mapping[str, t.Any], pieces: Iterable[bytes], *, limit_bytes: int
 ) -> dict[str, ComponentContent]:
@@ -343,7 +352,7 @@ def fingerprint(
     """Recompute a component's plain fingerprint from its entries, as the host's half does.
 
     :param contents: the bytes of its files by path, for texts that have volatile lines.
-    :raises FormatError: what tells what is volatile is no pattern.
+    :raises FormatError: what tells what is volatile is no pattern, or one that runs away.
     """
     spelled = [write_entry(entry) for entry in entries]
     answer: dict[str, t.Any] = {
@@ -361,6 +370,8 @@ def fingerprint(
                 answer["normalised"] = _tree.fingerprint(spelled, absent)
             else:
                 answer["normalised"] = _tree.normalised(spelled, absent, component.volatile)
+        except _texts.SlowError as e:
+            raise FormatError(f"component {component.name}: {e}", item=component.name, remedy=_RUN_AWAY) from e
         except ValueError as e:
             raise FormatError(f"component {component.name} has a pattern that is none", item=component.name) from e
     return _fingerprint(component, answer)
@@ -539,8 +550,10 @@ def _told(error: Mapping[str, t.Any]) -> tuple[str, str, str]:
 _LARGER = "the host's answer is larger than was asked for"
 _REPORT = "Run again; if it comes back, report it with this sentence."
 _OLDER = "Use the host's half of this version: remove copies of the collection that are older."
+_RUN_AWAY = "Give patterns that cannot run away: no repeat of what repeats, and few .* in one."
 _CAPTURE_REMEDIES = {
     "absent": "Correct the component's paths, or declare it only for hosts that have it.",
+    "ambiguous": "Name its unit instead, or the user whose process counts.",
     "command": "Run it by hand there, as the user whom the play becomes; correct it, or its accept or timeout.",
     "gone": "Run again. Something removes files from the host's temporary folder while a run is going on.",
     "no_folder": "Name a folder that the user who reads can write, in ansible_remote_tmp.",
@@ -549,6 +562,7 @@ _CAPTURE_REMEDIES = {
     "process": "Start it, or declare the component only for hosts where it runs.",
     "request": _OLDER,
     "root": "Make that folder, or name another.",
+    "slow": _RUN_AWAY,
 }
 _APPLY_REMEDIES = {
     "busy": "Wait for the other restore and run again; nothing was touched.",

@@ -29,12 +29,13 @@ LONGEST_SECONDS = 3600
 
 # what every kind has besides its own keys
 _COMMON = ("kind", "name", "tier", "owner", "data_class", "max_bytes", "volatile", "secrets")
+_WAYS = ("process", "unit", "pidfile")
 _OWN: Mapping[str, tuple[str, ...]] = {
     COMMAND: ("commands",),
-    ENVIRONMENT: ("process", "unit", "pidfile"),
-    API: ("url", "headers", "timeout", "ca_path", "validate_certs", "format"),
+    ENVIRONMENT: (*_WAYS, "user"),
+    API: ("url", "headers", "timeout", "ca_path", "validate_certs", "format", "allow_empty"),
 }
-_TELLING = {**_OWN, API: ("url",)}
+_TELLING = {**_OWN, ENVIRONMENT: _WAYS, API: ("url",)}
 KEYS: Mapping[str, tuple[str, ...]] = {kind: (*_COMMON, *own) for kind, own in _OWN.items()}
 PUSHED_KEYS = ("name", "tier", "owner", "data_class", "max_bytes", "volatile", "secrets", "text", "allow_empty")
 
@@ -43,6 +44,7 @@ _ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _UNIT = re.compile(
     r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,239}\.(?:service|socket|mount|swap|scope|slice)"
 )  # systemd.unit(5); a leading dash would be an option
+_USER = re.compile(r"[A-Za-z0-9_][!-.0-9;-~]{0,254}")  # no colon: passwd(5); no slash
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # RFC 9110, section 5.6.2
 _SECRET_WORD = r"(?:pass(?:word|wd|phrase)?|pwd|secret|(?:api|access|private|auth)[-_]?key|token|credentials?)"
 _SECRET_ARGUMENT = re.compile(rf"(?:^|[^a-z0-9]){_SECRET_WORD}[=:].", re.IGNORECASE)
@@ -127,9 +129,8 @@ def _read_content(key: str, fields: Mapping[str, t.Any], find: Find) -> Asked:
 
 def _read_text(key: str, fields: Mapping[str, t.Any], find: Find) -> bytes:
     """A pushed text, as UTF-8; it is never repeated in what is told to *find*."""
-    text, allowed = fields.get("text"), fields.get("allow_empty", False)
-    if not isinstance(allowed, bool):
-        find(f"{key}.allow_empty", "is neither true nor false", "Give one of them.")
+    text = fields.get("text")
+    allowed = _read_flag(f"{key}.allow_empty", fields.get("allow_empty", False), find)
     data = b""
     if isinstance(text, (bytes, bytearray, memoryview)):
         data = bytes(text)
@@ -144,7 +145,7 @@ def _read_text(key: str, fields: Mapping[str, t.Any], find: Find) -> bytes:
         remedy = "Make one of it, like {{ result.json | to_nice_json }}."
         find(f"{key}.text", f"is no text but {_spoken(text)}", remedy)
         return b""
-    if not data.strip() and allowed is not True:
+    if not data.strip() and not allowed:
         remedy = "Look at the task that gives it: check mode may have skipped it. Or set allow_empty."
         find(f"{key}.text", "is empty", remedy)
     return data
@@ -235,8 +236,14 @@ def _read_seconds(key: str, value: t.Any, find: Find) -> int:
     return 1
 
 
+def _read_flag(key: str, value: t.Any, find: Find) -> bool:
+    if not isinstance(value, bool):
+        find(key, "is neither true nor false", "Give one of them.")
+    return value is True
+
+
 def _read_environment(key: str, fields: Mapping[str, t.Any], find: Find) -> Asked:
-    given = {name: fields[name] for name in _OWN[ENVIRONMENT] if fields.get(name) is not None}
+    given = {name: fields[name] for name in _WAYS if fields.get(name) is not None}
     if len(given) != 1:
         remedy = "Give one of process, unit and pidfile."
         find(key, f"names its process {'in several ways' if given else 'in no way'}", remedy)
@@ -254,7 +261,16 @@ def _read_environment(key: str, fields: Mapping[str, t.Any], find: Find) -> Aske
             "pidfile": "Give an absolute path, like /run/nginx.pid.",
         }[way]
         find(f"{key}.{way}", f"{value!r} names none", remedy)
-    return Asked({way: str(value)}, volatile=VOLATILE_VARIABLES)
+    source = {way: str(value)}
+    user = fields.get("user")
+    if user is not None:
+        # where uids have no name, as in containers, people write numbers
+        source["user"] = str(user)
+        if isinstance(user, bool) or not isinstance(user, (str, int)) or not _USER.fullmatch(str(user)):
+            find(f"{key}.user", f"{user!r} is no user", "Give the name or uid of whom the process runs as, like root.")
+        elif way != "process":
+            find(f"{key}.user", f"says nothing beside {way}", "Leave it out: it chooses among processes of one name.")
+    return Asked(source, volatile=VOLATILE_VARIABLES)
 
 
 def _is_path(text: str) -> bool:
@@ -269,9 +285,6 @@ def _read_api(key: str, fields: Mapping[str, t.Any], find: Find) -> Asked:
     form = fields.get("format", "json")
     if form not in ("json", "text"):
         find(f"{key}.format", f"{form!r} is unknown", "Give json or text.")
-    checked = fields.get("validate_certs", True)
-    if not isinstance(checked, bool):
-        find(f"{key}.validate_certs", "is neither true nor false", "Give one of them.")
     ca_path = fields.get("ca_path")
     if ca_path is not None and not (isinstance(ca_path, str) and ca_path and "\0" not in ca_path):
         find(f"{key}.ca_path", f"{ca_path!r} is no path", "Name a PEM file of the controller.")
@@ -279,10 +292,11 @@ def _read_api(key: str, fields: Mapping[str, t.Any], find: Find) -> Asked:
         "url": str(url),
         "headers": sorted(headers),
         "format": str(form),
-        "validate_certs": checked is not False,
+        "validate_certs": _read_flag(f"{key}.validate_certs", fields.get("validate_certs", True), find),
         "timeout": _read_seconds(f"{key}.timeout", fields.get("timeout", 30), find),
     }
-    return Asked(source, means={"headers": headers, "ca_path": ca_path})
+    allowed = _read_flag(f"{key}.allow_empty", fields.get("allow_empty", False), find)
+    return Asked(source, means={"headers": headers, "ca_path": ca_path, "allow_empty": allowed})
 
 
 def _wrong_url(url: t.Any) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,9 @@ import contextlib
 import hashlib
 import json
 import os
+import pwd
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -204,6 +206,16 @@ class TestCommands:
         assert "nothing came that could gather it" in header["error"]["message"]
 
 
+def steady(text: bytes, *patterns: str) -> tuple[int, str]:
+    found = _texts.Steady(_texts.compiled(patterns))
+    found.write(text)
+    return found.finish()
+
+
+def plain(text: bytes) -> tuple[int, str]:
+    return len(text), hashlib.sha256(text).hexdigest()
+
+
 class TestVolatile:
     """Lines that are captured and are no drift."""
 
@@ -222,15 +234,34 @@ class TestVolatile:
         assert error["type"] == "request"
         assert "component app: '(' is no regular expression" in error["message"]
 
+    def test_patterns_that_run_away_are_stopped_by_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_texts, "_MATCHING", 0.2)
+        # as long as the universe, on one line
+        runaway = commands(command([*SHELL, f"echo 1; echo {'a' * 3000}b"], "list"), volatile=["^(a+)+$"])
+        error = refused(runaway)
+        assert (error["type"], error["items"]) == ("slow", ["app/list"])
+        assert error["message"].startswith("component app: its volatile patterns take more than 0 seconds")
+        with running(env={"A": "a" * 3000 + "b"}) as pid:
+            slow = environ({"pidfile": f"/proc/{pid}/stat"}, volatile=["^A=(a+)+$"])
+            assert refused(slow)["items"] == ["app/environment"]
+
+    def test_all_lines_of_a_text_share_its_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_texts, "_MATCHING", 0.2)
+        before = signal.getsignal(signal.SIGVTALRM)
+        found = _texts.Steady(_texts.compiled(["^(?:a|a)+$"]))
+        line = b"a" * 12 + b"b\n"
+        with pytest.raises(_texts.SlowError):
+            for _piece in range(100_000):
+                found.write(line)
+        assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+        assert signal.getsignal(signal.SIGVTALRM) is before
+
+    def test_a_line_of_any_length_is_none(self) -> None:
+        assert steady(b"x" * 4096 + b"\r\na", "x") == plain(b"a")
+        longer = b"x" * 4097 + b"\n"
+        assert steady(longer + b"x\n", "x", "^x*$") == plain(longer)
+
     def test_lines(self) -> None:
-        def steady(text: bytes, *patterns: str) -> tuple[int, str]:
-            found = _texts.Steady(_texts.compiled(patterns))
-            found.write(text)
-            return found.finish()
-
-        def plain(text: bytes) -> tuple[int, str]:
-            return len(text), hashlib.sha256(text).hexdigest()
-
         assert steady(b"a\nb\r\nc", "^b$") == plain(b"a\nc")
         assert steady(b"a\n\n\nb\n", "^$") == plain(b"a\nb\n")
         assert steady(b"a\rb\n", "^b") == plain(b"a\rb\n")
@@ -270,6 +301,17 @@ def running(*, env: dict[str, str] | None = None, name: str = "") -> Iterator[in
             process.kill()
 
 
+def shown(proc: Path, pid: int, name: str, state: str, uids: tuple[int, int], started: int) -> None:
+    """Show a process in a folder, as proc(5) has it; its environment tells its number."""
+    folder = proc / str(pid)
+    folder.mkdir()
+    (folder / "comm").write_text(f"{name}\n")
+    (folder / "stat").write_text(f"{pid} ({name}) {state} {'0 ' * 18}{started} 0\n")
+    real, effective = uids
+    (folder / "status").write_text(f"Name:\t{name}\nUid:\t{real}\t{effective}\t0\t0\nGid:\t7\t7\t7\t7\n")
+    (folder / "environ").write_bytes(b"PID=%d\0" % pid)
+
+
 def pidfile(folder: Path, pid: int) -> str:
     """A file that names a process, and that anybody may read."""
     folder.chmod(0o755)
@@ -288,6 +330,45 @@ class TestEnvironments:
         error = refused(environ({"process": name}), capture)
         assert (error["type"], error["items"]) == ("process", ["app/environment"])
         assert f"component app: no process {name} runs" in error["message"]
+
+    def test_a_process_by_its_name_and_user(self, capture: Capture) -> None:
+        name, uid = f"hf{os.getpid()}-mine", os.getuid()
+        with running(env={"A": "1"}, name=name):
+            for user in (str(uid), pwd.getpwuid(uid).pw_name):
+                assert texts(environ({"process": name, "user": user}), capture) == {"environment": b"A=1\n"}
+            for user, why in (
+                (str(uid + 1), f"no process {name} of user {uid + 1} runs"),
+                ("no-one", "no user no-one"),
+            ):
+                error = refused(environ({"process": name, "user": user}), capture)
+                assert (error["type"], why in error["message"]) == ("process", True)
+
+    def test_a_name_that_processes_of_differing_users_have_is_no_name(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_texts, "_PROC", str(tmp_path))
+        # pid, name, state, real and effective uid, when it was started
+        shown(tmp_path, 30, "shop", "S", (0, 990), 500)
+        shown(tmp_path, 20, "shop", "S", (0, 0), 700)
+        shown(tmp_path, 11, "shop", "Z", (1000, 1000), 100)
+        shown(tmp_path, 12, "shopping", "S", (1000, 1000), 100)
+        assert texts(environ({"process": "shop"})) == {"environment": b"PID=30\n"}
+        # planted by a user who has started it earlier, whatever else he claims
+        shown(tmp_path, 10, "shop", "S", (1000, 0), 200)
+        error = refused(environ({"process": "shop"}))
+        assert (error["type"], error["items"]) == ("ambiguous", ["app/environment"])
+        assert error["message"] == "component app: processes shop run under differing uids: 0, 1000"
+        assert texts(environ({"process": "shop", "user": "0"})) == {"environment": b"PID=30\n"}
+        assert texts(environ({"process": "shop", "user": "1000"})) == {"environment": b"PID=10\n"}
+
+    def test_a_name_of_several_lines_says_nothing_of_users(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_texts, "_PROC", str(tmp_path))
+        name = "x) S\nUid:\t0\t0"
+        shown(tmp_path, 10, name, "S", (1000, 1000), 200)
+        assert "of user 0 runs" in refused(environ({"process": name, "user": "0"}))["message"]
+        assert texts(environ({"process": name, "user": "1000"})) == {"environment": b"PID=10\n"}
 
     def test_a_process_by_its_file(self, capture: Capture, tmp_path: Path) -> None:
         file = tmp_path / "daemon.pid"

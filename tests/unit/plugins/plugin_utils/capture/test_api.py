@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
+import time
+import tracemalloc
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.holdfast.config.plugins.plugin_utils.capture.api import Api, canonical
+from ansible_collections.holdfast.config.plugins.plugin_utils.capture import api as apis
+from ansible_collections.holdfast.config.plugins.plugin_utils.capture.api import Api
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import CaptureError, TooLargeError
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import Component
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import read_policy
@@ -24,6 +28,11 @@ from hypothesis import strategies as st
 from .web import Authority, Page, Web, serving
 
 SECRET = "CANARY-77aa"
+MOST = 1 << 26
+
+
+def canonical(answer: bytes, *, limit_bytes: int = MOST) -> bytes:
+    return apis.canonical(answer, limit_bytes=limit_bytes)
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +81,29 @@ def failure(component: Component) -> str:
     assert "component flags" in str(caught.value)
     assert caught.value.remedy
     return str(caught.value)
+
+
+@contextlib.contextmanager
+def saying(text: bytes, *, drip: bytes = b"") -> Iterator[str]:
+    """The URL of a server that says this to who asks, ten times a second *drip* where that is given, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def say() -> None:
+            connection, _address = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(4096)
+                connection.sendall(text)
+                while drip and not over.wait(0.1):
+                    connection.sendall(drip)
+
+        over = threading.Event()
+        thread = threading.Thread(target=say)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        finally:
+            over.set()
+            thread.join()
 
 
 class TestAsking:
@@ -128,18 +160,66 @@ class TestAsking:
         assert f"127.0.0.1:{port} gave no answer: Connection refused" in failure(api(f"http://127.0.0.1:{port}/"))
 
     def test_a_server_that_speaks_something_else(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
+        with saying(f"220 {SECRET}\r\n\r\n".encode()) as url:
+            assert "gave no answer: BadStatusLine" in failure(api(url))
 
-            def shout() -> None:
-                connection, _address = server.accept()
-                with connection:
-                    connection.recv(4096)
-                    connection.sendall(f"220 {SECRET}\r\n\r\n".encode())
+    @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"])
+    def test_a_server_that_drips_is_heard_no_longer_than_may_be(self, head: bytes) -> None:
+        with saying(head, drip=b"H") as url:
+            begun = time.monotonic()
+            assert "gave no answer: the time was over" in failure(api(url, timeout=1))
+            # each drop comes well before the time of a socket is over
+            assert time.monotonic() - begun < 20
 
-            thread = threading.Thread(target=shout)
-            thread.start()
-            assert "gave no answer: BadStatusLine" in failure(api(f"http://127.0.0.1:{server.getsockname()[1]}/"))
-            thread.join()
+    def test_a_name_that_is_not_found_out_in_time(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+        known = threading.Event()
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_given: known.wait(30))
+        assert "gave no answer: the time was over" in failure(api(f"{web.url}/", timeout=1))
+        known.set()
+
+    @pytest.mark.parametrize("text", [b"", b" \r\n"])
+    def test_nothing_is_meant_only_where_that_is_said(self, web: Web, text: bytes) -> None:
+        web.pages["/"] = Page(text)
+        assert f"{web.host} answers with nothing" in failure(api(f"{web.url}/"))
+        assert answer(api(f"{web.url}/", allow_empty=True)) == text
+        assert "is not JSON" in failure(api(f"{web.url}/", format="json", allow_empty=True))
+
+    @pytest.mark.parametrize(
+        ("head", "body"),
+        [
+            ("Content-Length: 8", b'{"a":1}'),
+            ("Transfer-Encoding: chunked", b'7\r\n{"a":1}\r\n'),
+            ("Transfer-Encoding: chunked", b'8\r\n{"a":1}'),
+            ("Transfer-Encoding: chunked", b'7\r\n{"a":1}\r\n-1\r\n'),
+        ],
+    )
+    @pytest.mark.parametrize("form", ["json", "text"])
+    def test_an_answer_that_is_cut_off_is_none(self, head: str, body: bytes, form: str) -> None:
+        with saying(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + body) as url:
+            assert "gave no answer: IncompleteRead" in failure(api(url, format=form))
+
+    @pytest.mark.parametrize(
+        "head", ["HTTP/1.0 200 OK", "HTTP/1.1 200 OK\r\nTransfer-Encoding: x", "HTTP/1.1 200 OK\r\nContent-Length: x"]
+    )
+    def test_an_answer_that_does_not_say_where_it_ends_is_json_in_brackets(self, head: str) -> None:
+        begin = f"{head}\r\n\r\n".encode()
+        for whole, spelled in ((b'{"a":1}', b'{\n  "a": 1\n}\n'), (b"[]", b"[]\n")):
+            with saying(begin + whole) as url:
+                assert answer(api(url, format="json")) == spelled
+        # 12 may have been 123
+        for doubtful, form in ((b"12", "json"), (b'{"a":1}', "text"), (b"on\n", "text")):
+            with saying(begin + doubtful) as url:
+                assert "does not say where its answer ends" in failure(api(url, format=form))
+
+    def test_chunks_are_put_together(self) -> None:
+        with saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2;x=y\r\nbc\r\n0\r\n\r\n") as url:
+            assert answer(api(url)) == b"abc"
+
+    def test_json_that_its_spelling_makes_too_large(self, web: Web) -> None:
+        web.pages["/"] = Page(b"[" * 150 + b"1," * 999 + b"1" + b"]" * 150)
+        with pytest.raises(TooLargeError, match="takes more than 100000 bytes, a line for each value"):
+            answer(api(f"{web.url}/", format="json", max_bytes=100_000))
+        assert len(answer(api(f"{web.url}/", format="json"))) > 300_000
 
     def test_the_proxy_of_the_environment_is_asked(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
         web.pages["http://flags.invalid/all"] = Page(b"by proxy")
@@ -268,13 +348,37 @@ class TestCanonical:
             (b"1 2", "is not JSON"),
             (b'"\xff"', "is not JSON in UTF-8"),
             ("[1]".encode("utf-16"), "is not JSON in UTF-8"),
-            (b"[" * 100_000, "is nested too deeply"),
-            (b"[" * 100_000 + b"]" * 100_000, "is nested too deeply"),
+            (b"[" * 201 + b"]" * 201, "is nested more than 200 deep"),
+            (b'{"a":' * 201 + b"1" + b"}" * 201, "is nested more than 200 deep"),
+            (b"[" * 100_000, "is nested more than 200 deep"),
+            (b"[" * 100_000 + b"]" * 100_000, "is nested more than 200 deep"),
         ],
     )
     def test_what_is_none(self, text: bytes, why: str) -> None:
         with pytest.raises(ValueError, match=why):
             canonical(text)
+
+    def test_as_deep_as_may_be(self) -> None:
+        assert canonical(b"[" * 200 + b"]" * 200).count(b"\n") == 399
+
+    @given(VALUES)
+    def test_it_takes_no_more_than_may_be(self, value: t.Any) -> None:
+        data = json.dumps(value).encode()
+        most = len(canonical(data))
+        assert canonical(data, limit_bytes=most) == canonical(data)
+        with pytest.raises(OverflowError):
+            canonical(data, limit_bytes=most - 1)
+
+    def test_what_is_too_large_is_not_made_first(self) -> None:
+        # 400 kB that would become 77 MB, and four times that on the way
+        data = b"[" * 190 + b"[" + b"1," * 200_000 + b"1]" + b"]" * 190
+        tracemalloc.start()
+        try:
+            with pytest.raises(OverflowError):
+                canonical(data, limit_bytes=1 << 20)
+            assert tracemalloc.get_traced_memory()[1] < 50 << 20
+        finally:
+            tracemalloc.stop()
 
     @given(st.binary(max_size=60))
     def test_any_bytes_are_spelled_or_refused(self, data: bytes) -> None:

@@ -221,6 +221,13 @@ def test_an_interrupted_capture_removes_the_file(large: Host, trip: SpoolingTrip
     assert trip.kept == []
 
 
+def _changed(printed: str, change: t.Callable[[dict[str, t.Any]], object]) -> str:
+    """An answer that was printed, with another header."""
+    header, contents = wire.read_answer(printed, limit_bytes=100_000)
+    change(header)
+    return _answering([(header, contents)])("tree", {})
+
+
 def _answering(answers: t.Iterable[tuple[t.Any, bytes]]) -> t.Callable[..., str]:
     """A trip to a host that answers as it likes."""
     coming = iter(answers)
@@ -236,7 +243,71 @@ def _answering(answers: t.Iterable[tuple[t.Any, bytes]]) -> t.Callable[..., str]
 def test_a_host_that_claims_too_large_a_file_is_asked_for_nothing_of_it() -> None:
     file = {"folder": "/tmp/.holdfast-0123456789abcdef", "size": 1 << 40, "sha256": "ab" * 32}
     with pytest.raises(TooLargeError):
-        Host(_answering([({"file": file}, b"")])).content([APP])
+        Host(_answering([({"file": file}, b""), ({}, b"")])).content([APP])
+
+
+def _as(**more: t.Any) -> t.Callable[[dict[str, t.Any]], object]:
+    return lambda header: header["file"].update(more)
+
+
+class Hearing(Host):
+    """A host whose own words are judged too."""
+
+    def _hear(self, header: Mapping[str, object]) -> None:
+        wire.read_told(header)
+
+
+REFUSED: dict[str, t.Callable[[dict[str, t.Any]], object]] = {
+    "too large": _as(size=1 << 40),
+    "no size": lambda header: header["file"].pop("size"),
+    "no digest": _as(sha256="x"),
+    "no listing": lambda header: header["components"].clear(),
+    "a listing of another size": lambda header: header["components"]["app"]["listing"][-1].update(size=1),
+    "a path elsewhere": lambda header: header["components"]["app"]["listing"][-1].update(path="/etc/shadow"),
+    "no time": lambda header: header["host"].pop("time"),
+    "no host": lambda header: header.pop("host"),
+}
+
+
+@pytest.mark.parametrize("how", REFUSED)
+def test_an_answer_that_is_refused_leaves_nothing_on_the_host(site: HostSite, trip: SpoolingTrip, how: str) -> None:
+    site.write("/etc/app/large", LARGE)
+
+    def changed(*told: t.Any) -> str:
+        return trip(*told) if trip.asked else _changed(trip(*told), REFUSED[how])
+
+    host = Hearing(changed, root=str(site.root), deliver_bytes=20_000)
+    with pytest.raises(CaptureError):
+        host.content([APP])
+    assert (trip.ops[0], trip.ops[-1]) == ("content", "drop")
+    assert list(trip.folder.iterdir()) == []
+
+
+FOLDER = "/tmp/.holdfast-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        None,
+        1,
+        [],
+        {},
+        {"folder": None},
+        {"folder": FOLDER[1:]},
+        {"folder": "/tmp"},
+        {"folder": FOLDER + "\n"},
+        {"folder": f"/\0{FOLDER}"},
+        {"folder": FOLDER + "/"},
+        {"folder": [FOLDER]},
+    ],
+)
+def test_a_host_that_names_no_folder_of_its_own_is_asked_to_remove_none(file: t.Any) -> None:
+    answers = _answering([({"file": file}, b"")])
+    with pytest.raises(ConnectionLostError, match="not have the form"):
+        Host(answers).content([APP])
+    assert wire.read_folder({"file": file}) is None
+    assert wire.read_folder({"file": {"folder": FOLDER}}) == FOLDER
 
 
 @pytest.mark.parametrize("piece", [b"", b"x" * 9, b"x" * 11])

@@ -64,6 +64,14 @@ def test_patterns_that_are_none_are_an_error_of_the_format() -> None:
         wire.fingerprint(dataclasses.replace(pushed("x"), volatile=("x", "(")), (), (), {})
 
 
+def test_patterns_that_run_away_are_stopped_and_hold_nothing_of_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_texts, "_MATCHING", 0.2)
+    slow = pushed(f"CANARY\n{'a' * 3000}b\n", volatile=["^(a+)+$"])
+    with pytest.raises(FormatError, match="component ilo: its volatile patterns take more") as caught:
+        texts.Pushed().content([slow])
+    assert "CANARY" not in str(caught.value)
+
+
 class Trips:
     """Notes the trips to a host, and answers or tampers with the answer."""
 

@@ -56,6 +56,8 @@ def test_what_is_asked_stands_in_the_source() -> None:
     assert declared(PACKAGES).source["commands"][0] == {**LIST, "accept": [0], "timeout": 60}
     assert declared(NGINX).source == {"unit": "nginx.service"}
     assert declared({"name": "e", "process": "nginx"}).source == {"process": "nginx"}
+    for user in ("root", "DOM\\svc$", "0", 0):
+        assert declared({"name": "e", "process": "x", "user": user}).source == {"process": "x", "user": str(user)}
     assert declared({"name": "e", "pidfile": "/run/x.pid"}).source == {"pidfile": "/run/x.pid"}
     assert declared(FLAGS).source == {
         "url": FLAGS["url"],
@@ -68,7 +70,8 @@ def test_what_is_asked_stands_in_the_source() -> None:
 
 def test_a_secret_is_in_no_source_no_repr_and_no_comparison() -> None:
     flags = declared({**FLAGS, "ca_path": f"/etc/{SECRET}"})
-    assert flags.means == {"headers": {"authorization": SECRET}, "ca_path": f"/etc/{SECRET}"}
+    told = {"headers": {"authorization": SECRET}, "ca_path": f"/etc/{SECRET}", "allow_empty": False}
+    assert flags.means == told
     assert SECRET not in repr(flags)
     assert SECRET not in repr(sources.read("k", "api", FLAGS, print))
     assert flags == declared({**FLAGS, "headers": {"Authorization": "another"}})
@@ -146,6 +149,13 @@ def test_variables_that_change_with_each_start_are_volatile(line: str, volatile:
         ({"name": "x", "unit": "--all.service"}, "(x).unit: '--all.service' names none", "nginx.service"),
         ({"name": "x", "unit": "a.timer"}, "(x).unit: 'a.timer' names none", "nginx.service"),
         ({"name": "x", "process": "../1"}, "(x).process: '../1' names none", "ps -o comm"),
+        ({"name": "x", "user": "root"}, "user: is not a key", "Known here: name"),
+        ({"name": "x", "kind": "environment", "user": "root"}, "(x): names its process in no way", "unit and pidfile"),
+        ({**NGINX, "user": "root"}, "(nginx_env).user: says nothing beside unit", "Leave it out"),
+        *(
+            ({"name": "x", "process": "x", "user": user}, f"(x).user: {user!r} is no user", "name or uid")
+            for user in ("", "-1", "a:b", "a/b", "ä", True, 1.5, ["root"], "x" * 256)
+        ),
         ({"name": "x", "pidfile": "run/x"}, "(x).pidfile: 'run/x' names none", "an absolute path"),
         ({"name": "x", "pidfile": "/run/../x"}, "(x).pidfile: '/run/../x' names none", "an absolute path"),
         ({"name": "x", "kind": "api"}, "(x).url: is no URL", "https://host/path"),
@@ -164,6 +174,7 @@ def test_variables_that_change_with_each_start_are_volatile(line: str, volatile:
         ({**FLAGS, "headers": {"a": SECRET, "A": SECRET}}, "headers.A: is there twice", "no case"),
         ({**FLAGS, "format": "xml"}, "format: 'xml' is unknown", "json or text"),
         ({**FLAGS, "validate_certs": "no"}, "validate_certs: is neither", "Give one of them"),
+        ({**FLAGS, "allow_empty": "no"}, "allow_empty: is neither", "Give one of them"),
         ({**FLAGS, "ca_path": ""}, "ca_path: '' is no path", "PEM file"),
         ({**FLAGS, "timeout": "30s"}, "timeout: '30s' is no whole number", "1 to 3600"),
     ],
