@@ -8,11 +8,10 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import results, run
+from ..plugin_utils.adapter import hosts, results, run
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import CHANGE, CONTENT, POLICY, REPOSITORY, Options
 from ..plugin_utils.adapter.trip import HostTrip
-from ..plugin_utils.errors import PolicyError
 from ..plugin_utils.usecases import open_point, seal_point, snapshot
 from ..plugin_utils.usecases.run_folder import claim, point_of_host, sweep
 from ..plugin_utils.version import COLLECTION
@@ -21,6 +20,7 @@ from ..plugin_utils.version import COLLECTION
 class ActionModule(HoldfastAction):
     """Capture a host's configuration and store what changed."""
 
+    _supports_async = True  # so that it is refused here, and the host's receipt says why
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
         **POLICY,
@@ -32,14 +32,11 @@ class ActionModule(HoldfastAction):
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Snapshot into the open point, or, where nothing is open, into a point of this host alone."""
         host = str(task_vars["inventory_hostname"])
-        if self._task.delegate_to and not options.pushed:
-            raise PolicyError(
-                "a delegated snapshot would seal the delegate's files under this host's name",
-                host=host,
-                remedy="Remove delegate_to, or run the play on that host.",
-            )
-        location = options.location()
         folder = point_of_host(options.state_dir, run.RUN_ID, host=host, named=options["point"])
+        misplaced = hosts.misplaced(self._task, host, pushed=bool(options.pushed))
+        if misplaced is not None:
+            raise snapshot.refused(folder, misplaced, host=host, pushed=options.pushed, check=options.check)
+        location = options.location()
         repository = location.repository(check=options.check) if folder.single else None
         if repository is not None:
             claim(options.state_dir, run.RUN_ID, run.CONTROLLER_PID)

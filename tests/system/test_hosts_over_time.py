@@ -205,6 +205,9 @@ def test_a_new_host_gets_the_old_name(lab: Lab) -> None:
     assert "web1 would go on with the streams of web-a" in refused.on(CAPTURE, "web1").message
     assert [entry.host for entry in sealed(lab, refused).streams] == ["web2"]
 
+    lab.host_variables["web1"]["holdfast_host_id"] = "{{ serial_number }}"
+    unknown = lab.play("holdfast.config.backup").on(CAPTURE, "web-a").message
+    assert "that of host web1, which web-a would have, cannot be read: 'serial_number' is undefined" in unknown
     lab.host_variables["web1"]["holdfast_host_id"] = "web1-2026"
     run = lab.play("holdfast.config.backup").ok()
     assert reasons(run) == {"web-a": ["unchanged"], "web1": ["first"], "web2": ["unchanged"]}

@@ -171,6 +171,29 @@ def test_a_bare_snapshot_makes_a_point_for_its_host(lab: Lab) -> None:
     assert len(lab.points()) == 2
 
 
+@pytest.mark.parametrize("point", ["main", "pre"])
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"delegate_to": "web1"}, "a delegated snapshot would seal the delegate's files under this host's name"),
+        ({"async": 60, "poll": 0}, "a snapshot cannot be taken by async"),
+        ({"async": 60}, "a snapshot cannot be taken by async"),
+    ],
+)
+def test_a_snapshot_that_is_refused_before_it_begins_has_failed_and_says_why(
+    lab: Lab, point: str, more: dict[str, t.Any], why: str
+) -> None:
+    refused = {**snapshot_for(point), **more, "when": "inventory_hostname == 'web2'", "ignore_errors": True}
+    captured = {**snapshot_for(point), "name": "captured", "when": "inventory_hostname == 'web1'"}
+    run = lab.play([open_as(point), captured, refused, seal_as(point)])
+    assert run.rc == 2
+    (sealed,) = lab.points()
+    assert [(failed.host, why in failed.reason) for failed in sealed.body.failed] == [("web2", True)]
+    assert sealed.body.missing == ()
+    assert why in run.output.split("HOLDFAST [run")[1]
+    assert why in run.lines(point)["web2"]["error"]
+
+
 def test_what_comes_out_of_order_is_refused(lab: Lab) -> None:
     before = lab.stored()
     delegated = {"name": "delegated", "holdfast.config.snapshot": {}, "delegate_to": "web2"}

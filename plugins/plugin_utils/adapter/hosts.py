@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which hosts a play is about, and whose turn has come: batches, strategies and hosts that dropped out."""
+"""Which hosts a play is about, whose turn has come (batches, strategies, hosts that dropped out), and who is meant."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from ansible.playbook.play import Play
+from ansible.playbook.task import Task
 
 from ..errors import PolicyError
 
@@ -31,6 +32,23 @@ def expected(given: Sequence[str] | None, task_vars: Mapping[str, t.Any]) -> lis
             remedy="Give inventory names.",
         )
     return list(given or here)
+
+
+def misplaced(task: Task, host: str, *, pushed: bool) -> PolicyError | None:
+    """Why a task's snapshot of *host* is refused, where it would be taken elsewhere, or after the play has gone on."""
+    if task.async_val:
+        return PolicyError(
+            "a snapshot cannot be taken by async: nobody would wait for what the host answers",
+            host=host,
+            remedy="Remove async: as many hosts as --forks says are captured side by side.",
+        )
+    if task.delegate_to and not pushed:
+        return PolicyError(
+            "a delegated snapshot would seal the delegate's files under this host's name",
+            host=host,
+            remedy="Remove delegate_to, or run the play on that host.",
+        )
+    return None
 
 
 def come(play: Play, task_vars: Mapping[str, t.Any], *, sealing: bool) -> set[str]:

@@ -13,6 +13,8 @@ import typing as t
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ansible.errors import AnsibleError
+
 from .. import keyring, store
 from ..capture import presets
 from ..errors import NameRefusedError, PolicyError
@@ -163,7 +165,13 @@ class Options:
             remedy = "Give a name that was never another host's, or what the inventory called this one before."
             refuse([Finding(key, e.message, remedy)], host=host)
         if value != host and value in task_vars["groups"]["all"]:
-            other = task_vars["hostvars"][value].get(key)
+            try:
+                other = task_vars["hostvars"][value].get(key)
+            except AnsibleError as e:
+                # a template of its, over variables that are defined for that host alone or for none
+                remedy = f"Correct it for {value}: two hosts must not have one identity."
+                problem = f"that of host {value}, which {host} would have, cannot be read: {e.message}"
+                refuse([Finding(key, problem, remedy)], host=host)
             if other in (None, value):
                 remedy = f"Take {value} out of the inventory, or give it a {key} that was never used."
                 refuse([Finding(key, f"{host} would have the identity of host {value}", remedy)], host=host)

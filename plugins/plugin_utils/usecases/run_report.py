@@ -314,7 +314,8 @@ def _read(folder: PointFolder, *, rescued: bool) -> PointReport:
     sealed = folder.read_sealed()
     receipts = folder.read_receipts()
     failed = (sealed or {}).get("failed", {})
-    hosts = [_line(host, receipts.get(host), failed.get(host)) for host in opened.expected]
+    not_asked = (sealed or {}).get("not_asked", ())
+    hosts = [_line(host, receipts.get(host), failed.get(host), asked=host not in not_asked) for host in opened.expected]
     return PointReport(
         run=opened.run,
         point=opened.point,
@@ -338,7 +339,7 @@ def _read(folder: PointFolder, *, rescued: bool) -> PointReport:
     )
 
 
-def _line(host: str, receipt: Receipt | None, failed: str | None) -> HostLine:
+def _line(host: str, receipt: Receipt | None, failed: str | None, *, asked: bool) -> HostLine:
     if receipt is None:
         return HostLine(host, 0, 0, 0, None, missing=True)
     unchanged = sum(part.reason == "unchanged" for part in receipt.streams)
@@ -351,7 +352,10 @@ def _line(host: str, receipt: Receipt | None, failed: str | None) -> HostLine:
         missing=False,
         gaps=tuple(f"{gap.path!r} ({gap.reason})" for part in receipt.streams for gap in part.gaps),
         left_out_bytes=sum(part.left_out_bytes for part in receipt.streams),
-        notes=_host_notes(receipt),
+        notes=(
+            *_host_notes(receipt),
+            *(() if asked else ("only texts were pushed: its own streams were not asked for",)),
+        ),
     )
 
 

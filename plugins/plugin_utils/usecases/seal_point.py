@@ -53,7 +53,8 @@ class Sealed:
     """What seal did. ``sealed`` is False while later batches are still to come.
 
     ``carried`` counts silent streams that got a later lock, ``carry_waiting`` those left to the next run, and
-    ``carry_failed`` names those whose objects are gone or damaged: there the last copy is at stake.
+    ``carry_failed`` names those whose objects are gone or damaged: there the last copy is at stake. ``not_asked`` names
+    hosts that have streams of their own, and for which tasks gave texts alone.
     """
 
     sealed: bool
@@ -71,6 +72,7 @@ class Sealed:
     carry_failed: tuple[str, ...] = ()
     timestamped: bool = False
     warnings: tuple[str, ...] = ()
+    not_asked: tuple[str, ...] = ()
 
 
 def seal(
@@ -104,7 +106,7 @@ def seal(
             )
         done = folder.read_sealed()
         if done is not None:
-            lists = {name: tuple(done[name]) for name in ("missing", "carry_failed", "warnings")}
+            lists = {name: tuple(done[name]) for name in ("missing", "carry_failed", "warnings", "not_asked")}
             return Sealed(**{**done, **lists, "waiting": ()})
         receipts = folder.read_receipts()
         silent = [host for host in opened.expected if host not in receipts]
@@ -160,9 +162,14 @@ def _seal(
             opened, receipts, missing, id=None, sealed=True, failed=failed, carried=carried, named=proven
         )
         draft = _draft(repository.root, opened, [*proven, *carried.entries], failed, missing, sealed_at)
-        findings = [*_consistency(opened, receipts, proven, carried), *_not_asked(folder, receipts)]
-        draft = dataclasses.replace(draft, consistency=tuple(findings))
-        return _put_point(folder, way, opened, draft, summary)
+        not_asked = _not_asked(folder, receipts)
+        findings = _consistency(opened, receipts, proven, carried)
+        findings += tuple(
+            ConsistencyFinding("asked", f"only texts were pushed for {host}: its own streams were not asked for")
+            for host in not_asked
+        )
+        draft = dataclasses.replace(draft, consistency=findings)
+        return _put_point(folder, way, opened, draft, dataclasses.replace(summary, not_asked=not_asked))
     except (TransientError, FullError, StampMissingError):
         # a later run seals it, with the authority's word where that is required
         _mark_unsent(folder)
@@ -354,7 +361,7 @@ def _consistency(
     return tuple(findings)
 
 
-def _not_asked(folder: PointFolder, receipts: Mapping[str, Receipt]) -> list[ConsistencyFinding]:
+def _not_asked(folder: PointFolder, receipts: Mapping[str, Receipt]) -> tuple[str, ...]:
     """Hosts that have streams of their own and were not asked for them, since tasks gave texts alone."""
     pushed = {
         part.entry.host_id: host
@@ -364,13 +371,9 @@ def _not_asked(folder: PointFolder, receipts: Mapping[str, Receipt]) -> list[Con
         if part.entry is not None
     }
     if not pushed:
-        return []
+        return ()
     own = {entry.host_id for entry in folder.read_live()[0] if TIER_NAME.fullmatch(entry.stream)}
-    return [
-        ConsistencyFinding("asked", f"only texts were pushed for {host}: its own streams were not asked for")
-        for host_id, host in sorted(pushed.items())
-        if host_id in own
-    ]
+    return tuple(sorted(host for host_id, host in pushed.items() if host_id in own))
 
 
 def _hosts_consistency(receipts: Mapping[str, Receipt]) -> list[ConsistencyFinding]:

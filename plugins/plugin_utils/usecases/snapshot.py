@@ -50,6 +50,7 @@ class HeardHost(Host):
     def __init__(self, trip: wire.Trip) -> None:
         super().__init__(trip)
         self.machine: str | None = None
+        self._asked = 0.0
         self._heard: tuple[float, int, float] | None = None
 
     def clock_ahead(self, opened: OpenPoint) -> int:
@@ -63,12 +64,13 @@ class HeardHost(Host):
     def _ask(
         self, op: str, components: Sequence[Component], *, absent: str = "error"
     ) -> tuple[dict[str, object], bytes]:
-        asked = run_folder.monotonic()
-        header, contents = super()._ask(op, components, absent=absent)
+        self._asked = run_folder.monotonic()
+        return super()._ask(op, components, absent=absent)
+
+    def _hear(self, header: Mapping[str, object]) -> None:
         told = wire.read_told(header)
         self.machine = told.machine
-        self._heard = asked, told.time, run_folder.monotonic()
-        return header, contents
+        self._heard = self._asked, told.time, run_folder.monotonic()
 
 
 def snapshot(
@@ -129,11 +131,7 @@ def snapshot(
         if refused is not None:
             receipt = dataclasses.replace(receipt, error=_kept(refused, host), held_back=True)
     except HoldfastError as e:
-        # a host that the point does not expect cannot make it incomplete
-        if host in opened.expected and folder.read_sealed() is None:
-            # no room for a receipt: the host counts as missing, and what went wrong first is what must be mended
-            with contextlib.suppress(RunError):
-                _leave(folder, Receipt(host, (), error=str(e.at(host)), **_heard(source, opened)), pushed)
+        _leave_failure(folder, opened, Receipt(host, (), error=str(e.at(host)), **_heard(source, opened)), pushed)
         raise
     with folder.locked():
         if folder.read_sealed() is not None:
@@ -146,6 +144,24 @@ def snapshot(
     if refused is not None:
         raise refused
     return receipt
+
+
+def refused(
+    folder: PointFolder, error: HoldfastError, *, host: str, pushed: Sequence[str] = (), check: bool = False
+) -> HoldfastError:
+    """Let a host whose snapshot is refused before it begins have failed, where its point is open; returns the error."""
+    if folder.exists():
+        receipt = Receipt(host, (), error=str(error.at(host)))
+        _leave_failure(folder, folder.read_open_as(check=check), receipt, pushed)
+    return error
+
+
+def _leave_failure(folder: PointFolder, opened: OpenPoint, receipt: Receipt, pushed: Sequence[str]) -> None:
+    # a host that the point does not expect cannot make it incomplete
+    if receipt.host in opened.expected and folder.read_sealed() is None:
+        # no room for a receipt: the host counts as missing, and what went wrong first is what must be mended
+        with contextlib.suppress(RunError):
+            _leave(folder, receipt, pushed)
 
 
 def _leave(folder: PointFolder, receipt: Receipt, pushed: Sequence[str]) -> None:

@@ -38,6 +38,27 @@ def test_expected_are_those_of_the_play_or_those_given() -> None:
         hosts.expected(["a", "typo"], variables())
 
 
+@pytest.mark.parametrize(
+    ("delegate_to", "seconds", "pushed", "why"),
+    [
+        (None, 0, False, None),
+        ("b", 0, False, "delegated"),
+        ("b", 0, True, None),
+        (None, 60, False, "async"),
+        (None, 60, True, "async"),
+    ],
+)
+def test_a_snapshot_is_taken_here_and_now_or_refused(
+    delegate_to: str | None, seconds: int, pushed: bool, why: str | None
+) -> None:
+    task = t.cast(t.Any, types.SimpleNamespace(delegate_to=delegate_to, async_val=seconds))
+    error = hosts.misplaced(task, "a", pushed=pushed)
+    assert (error is None) is (why is None)
+    if error is not None:
+        assert why in str(error)
+        assert (error.host, bool(error.remedy)) == ("a", True)
+
+
 @pytest.mark.parametrize("order", [None, "inventory"])
 def test_with_serial_the_batches_so_far_have_come(order: str | None) -> None:
     assert come(order=order) == set(ALL)

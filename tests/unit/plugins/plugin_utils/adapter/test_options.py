@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from ansible.errors import AnsibleUndefinedVariable
 from ansible.template import trust_as_template
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import options, run
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter.options import Location, Options, plain
@@ -213,6 +214,16 @@ class TestPolicy:
         hosts = {"groups": {"all": ["web-a", "web1"]}, "hostvars": {"web1": other}}
         with pytest.raises(PolicyError, match="web-a would have the identity of host web1"):
             made(holdfast_host_id="web1").host_id("web-a", hosts)
+
+    def test_an_identity_of_another_host_that_cannot_be_read_names_host_and_variable(self) -> None:
+        class Undefined(dict[str, str]):
+            def get(self, *_key: t.Any) -> t.NoReturn:
+                raise AnsibleUndefinedVariable("'serial' is undefined")
+
+        hosts = {"groups": {"all": ["web-a", "web1"]}, "hostvars": {"web1": Undefined()}}
+        with pytest.raises(PolicyError, match=r"that of host web1, .*'serial' is undefined") as caught:
+            made(holdfast_host_id="web1").host_id("web-a", hosts)
+        assert caught.value.host == "web-a"
 
     def test_a_name_that_another_host_had_before_is_free_for_a_host_with_an_identity_of_its_own(self) -> None:
         hosts = {"groups": {"all": ["web-a", "web1"]}, "hostvars": {"web1": {"holdfast_host_id": "web1-2026"}}}

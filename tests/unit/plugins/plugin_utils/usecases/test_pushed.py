@@ -23,7 +23,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import ConsistencyFinding, StreamState
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Policy, read_policy, read_pushed
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import points, verify
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import points, run_report, verify
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.leftovers import ship_leftovers
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import PointFolder, Receipt
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.sites import MemorySource, near_trip
@@ -227,10 +227,15 @@ class TestKept:
         folder = lab.folder()
         lab.open(folder)
         push(lab, folder, ilo="1")
-        assert lab.seal(folder).carried == 2
+        sealed = lab.seal(folder)
+        assert (sealed.carried, sealed.complete, sealed.not_asked) == (2, True, ("h",))
+        assert lab.seal(folder) == sealed
         # the point is whole by what was asked, and says what was not
         says = "only texts were pushed for h: its own streams were not asked for"
         assert ConsistencyFinding("asked", says) in body(lab).consistency
+        (report,) = (one for one in run_report.gather(lab.state_dir, folder.run) if one.id == sealed.id)
+        (line,) = report.hosts
+        assert line.notes == ("only texts were pushed: its own streams were not asked for",)
 
     def test_a_host_that_is_known_by_texts_alone_lacks_nothing(self, lab: Lab) -> None:
         for text in "12":

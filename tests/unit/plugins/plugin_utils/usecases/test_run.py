@@ -306,6 +306,22 @@ class TestFailures:
             lab.snapshot(folder, Buggy(FILES))
         assert folder.read_receipts() == {}
 
+    def test_a_snapshot_that_is_refused_before_it_begins_leaves_a_receipt_where_that_counts(
+        self, lab: Lab, source: MemorySource
+    ) -> None:
+        folder = lab.folder()
+        error = PolicyError("no", remedy="Go.")
+        assert snapshot.refused(folder, error, host="h") is error
+        assert not folder.path.exists()
+        lab.open(folder)
+        snapshot.refused(folder, PolicyError("no"), host="another")
+        assert folder.read_receipts() == {}
+        snapshot.refused(folder, PolicyError("no", remedy="Go."), host="h")
+        snapshot.refused(folder, PolicyError("neither"), host="h", pushed=["ilo"])
+        assert folder.read_receipts()["h"].error == "no (host h). Go.; neither (host h)"
+        lab.snapshot(folder, source)
+        assert folder.read_receipts()["h"].error == "neither (host h)"
+
 
 class TestOrder:
     """Open, then snapshots, then seal: once each, or as often as one likes."""
