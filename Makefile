@@ -32,7 +32,7 @@ ANSIBLE_TEST = cd $(COPY) && HOME="$(CURDIR)/$(TEST_HOME)" \
 
 PARTS := lint unit sanity units importer molecule system attacks promises
 
-.PHONY: help setup demo test test-next test-hosts test-root $(PARTS) bench bench-page simulation changelog lock copy link clean
+.PHONY: help setup demo test test-next test-hosts test-root test-integration servers $(PARTS) bench bench-page simulation changelog lock copy link clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,12 @@ test-hosts: $(VENV)/.dev link ## every way to a host over SSH daemons on loopbac
 
 test-root: $(VENV)/.dev link ## whole hosts with systemd, in containers: takes root, and systemd-container
 	python -m pytest tests/root
+
+test-integration: $(VENV)/.dev link servers ## real S3 servers on loopback; needs Go 1.25 and Debian's radosgw ceph-mon ceph-osd ceph-common
+	python -m pytest tests/integration
+
+servers: ## build the S3 servers that come as Go modules, once for each version, into ~/.cache/holdfast-lab
+	@PATH="$(HOST_PATH)" $(PYTHON) tests/lab/go_build.py
 
 bench: $(VENV)/.dev link ## measurements, a quarter of an hour on a quiet machine; not part of `make test`
 	$(MAKE) VENV=.dev/bench PYTHON="$(CURDIR)/$(VENV)/bin/python" .dev/bench/.bench

@@ -20,9 +20,45 @@ options:
         type: str
         required: true
       url:
-        description: C(file:///absolute/path).
+        description:
+          - C(file:///absolute/path), or C(s3://bucket/prefix) for a bucket with object lock.
+          - A repository on S3 needs the Python library C(botocore) on the controller, which comes with C(boto3).
+            Credentials are taken from where botocore looks for them, E(AWS_ACCESS_KEY_ID) and so on,
+            O(repository.profile), or a role of the machine; never from the inventory.
         type: str
         required: true
+      endpoint_url:
+        description:
+          - The S3 server, C(https://host) or C(https://host:port). Without it AWS; endpoints that the AWS configuration
+            names are not used.
+          - Plain C(http://) is taken for loopback alone.
+        type: str
+      region:
+        description: The region of the bucket. Without it that of the profile or E(AWS_REGION).
+        type: str
+      profile:
+        description: A profile of the controller's AWS configuration. Without it E(AWS_PROFILE).
+        type: str
+      aws_ca_bundle:
+        description:
+          - PEM file of the CAs that are trusted for the server. Without it E(AWS_CA_BUNDLE), or the usual ones.
+        type: path
+      aws_config:
+        description:
+          - Settings of botocore, C(connect_timeout) (10) and C(read_timeout) (60) in seconds, C(proxies),
+            C(use_dualstack_endpoint), C(use_fips_endpoint); and C(addressing_style), V(path), V(virtual) or V(auto).
+          - Without C(proxies) the environment holds, E(HTTPS_PROXY) and E(NO_PROXY).
+        type: dict
+      assume_role_arn:
+        description:
+          - A role to assume with the credentials found. The name of its session holds run and change.
+        type: str
+      external_id:
+        description: What the role's owner demands of whoever assumes it.
+        type: str
+      sts_endpoint_url:
+        description: Where roles are assumed. Without it O(repository.endpoint_url), and AWS where that is not set.
+        type: str
       keyring:
         description: Who seals, signs and opens. Verification without keys needs none.
         type: dict

@@ -36,7 +36,7 @@ FOUNDATIONS: dict[str, frozenset[str]] = {
 }
 BELOW_USECASES = frozenset({*FOUNDATIONS, "catalog"})
 STDLIB_ROOMS = frozenset({"errors", "model"})
-ONE_FILE_LIBRARIES = ("boto3", "hvac", "pyrage", "rfc3161_client", "yaml", "zstandard")
+ONE_FILE_LIBRARIES = ("boto3", "botocore", "hvac", "pyrage", "rfc3161_client", "yaml", "zstandard")
 
 INTERNAL_MODULES = frozenset({"host_apply", "host_capture"})
 ATTRIBUTES = ("check_mode", "diff_mode", "idempotent")

@@ -30,7 +30,20 @@ from ..store.file import FileStore
 from ..usecases.repository import Repository, open_repository
 from ..usecases.stamps import TimeStamping
 from ..usecases.succession import Asking
+from ..version import COLLECTION
 from . import run
+
+# as amazon.aws names them, and what it says they mean; the last three it has not
+S3: Mapping[str, t.Any] = {
+    "endpoint_url": {"type": "str"},
+    "region": {"type": "str"},
+    "profile": {"type": "str"},
+    "aws_ca_bundle": {"type": "path"},
+    "aws_config": {"type": "dict"},
+    "assume_role_arn": {"type": "str"},
+    "external_id": {"type": "str"},
+    "sts_endpoint_url": {"type": "str"},
+}
 
 REPOSITORY: Mapping[str, t.Any] = {
     "repository": {
@@ -55,6 +68,7 @@ REPOSITORY: Mapping[str, t.Any] = {
                     "ca_path": {"type": "path"},
                 },
             },
+            **S3,
         },
     },
     "repository_id": {"type": "str"},
@@ -114,7 +128,9 @@ class Options:
 
     def location(self) -> Location:
         """Where the repository and its keyring are; raises PolicyError with every finding."""
-        return Location.read(self.inherited("repository"), self.inherited("repository_id"))
+        found = Location.read(self.inherited("repository"), self.inherited("repository_id"))
+        change = self.inherited("change")
+        return dataclasses.replace(found, change=str(change.get("id") or "") if isinstance(change, Mapping) else "")
 
     def policy(self, host: str) -> Policy:
         """The policy of *host*, or of what the task pushes for it; raises PolicyError with every finding."""
@@ -250,7 +266,11 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Location:
-    """Where a repository is and who it must be; holds no secret."""
+    """Where a repository is and who it must be; holds no secret.
+
+    :param s3: how an S3 server is reached.
+    :param change: the id of the change that asks, for the server's own log.
+    """
 
     name: str
     url: str
@@ -258,6 +278,8 @@ class Location:
     keyring_path: str
     pin: str | None
     timestamp: Mapping[str, t.Any] | None = None
+    s3: Mapping[str, t.Any] | None = None
+    change: str = ""
 
     @classmethod
     def read(cls, given: t.Any, pin: t.Any) -> Location:
@@ -269,18 +291,29 @@ class Location:
         values = {"name": fields.get("name"), "url": fields.get("url")}
         for key, value in values.items():
             if not isinstance(value, str) or not value:
-                remedy = "Set holdfast_repository to {name, url: file:///…, keyring: {path: …}}."
+                remedy = "Set holdfast_repository to {name, url: file:///… or s3://…, keyring: {path: …}}."
                 findings.append(Finding(f"holdfast_repository.{key}", "is not set", remedy))
         if pin is not None and not isinstance(pin, str):
             findings.append(Finding("holdfast_repository_id", "is not a text", "Put it in quotes."))
+        findings += _unknown(fields)
         refuse(findings)
         kind = str(ring.get("type", "local"))
         stamps = _read_timestamp(fields.get("timestamp"))
-        return cls(str(values["name"]), str(values["url"]), kind, str(ring.get("path") or ""), pin or None, stamps)
+        s3 = {name: fields[name] for name in S3 if fields.get(name) is not None}
+        return cls(
+            str(values["name"]), str(values["url"]), kind, str(ring.get("path") or ""), pin or None, stamps, s3 or None
+        )
 
     def store(self, *, check: bool = False, create: bool = False) -> Store:
         """Connect to the store; puts go nowhere in check mode, nor once the controlling process has gone."""
-        return store.connect(self.url, dry_run=check, create=create, may_write=run.require_controller)
+        return store.connect(
+            self.url,
+            dry_run=check,
+            create=create,
+            may_write=run.require_controller,
+            s3=self.s3,
+            context={"holdfast.config": COLLECTION, "run": run.RUN_ID, "change": self.change},
+        )
 
     def stamping(self) -> TimeStamping | None:
         """Who stamps the time of recovery points; raises PolicyError where the certificates cannot be read."""
@@ -316,6 +349,22 @@ class Location:
     def repository(self, *, check: bool = False) -> Repository:
         """Open the pinned repository; raises TrustError or PolicyError where it is not that."""
         return open_repository(self.store(check=check), pin=self.pin, name=self.name)
+
+
+def _unknown(fields: Mapping[str, t.Any]) -> list[Finding]:
+    """Find what ``holdfast_repository`` has and nobody reads: a misspelt option would be none, without a word."""
+    known = REPOSITORY["repository"]["options"]
+    findings = []
+    for name in sorted(fields.keys() - known.keys()):
+        remedy = f"Known here: {', '.join(known)}."
+        if "key" in name or "token" in name or "secret" in name:
+            remedy = "Credentials are not read from the inventory: set AWS_ACCESS_KEY_ID and so on, or name a profile."
+        findings.append(Finding(f"holdfast_repository.{name}", "is not a key of this version", remedy))
+    s3 = [name for name in S3 if fields.get(name) is not None]
+    if s3 and not str(fields.get("url")).startswith("s3:"):
+        remedy = "Remove it, or set url to s3://bucket/prefix."
+        findings += [Finding(f"holdfast_repository.{name}", "is for a repository on S3", remedy) for name in s3]
+    return findings
 
 
 def _read_timestamp(given: t.Any) -> Mapping[str, t.Any] | None:

@@ -10,10 +10,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import mmap
 import os
 import typing as t
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..errors import PolicyError, UnavailableError
@@ -23,22 +24,37 @@ from .wrappers import DryRunStore, GuardedStore, RetryStore
 if t.TYPE_CHECKING:
     from .file import FileStore
 
+# one byte that this process and all that are forked from it share: whether one of them has used S3
+_s3_used = mmap.mmap(-1, 1)
+
 
 def connect(
-    url: str, *, create: bool = False, dry_run: bool = False, may_write: Callable[[], None] | None = None
+    url: str,
+    *,
+    create: bool = False,
+    dry_run: bool = False,
+    may_write: Callable[[], None] | None = None,
+    s3: Mapping[str, t.Any] | None = None,
+    context: Mapping[str, str] | None = None,
 ) -> Store:
     """Return the store at *url*, which retries what is transient.
 
-    :param url: ``file:///absolute/path``, percent-encoded where needed (RFC 8089).
-    :param create: make the store where it is not there; without it a missing one raises UnavailableError.
+    :param url: ``file:///absolute/path``, percent-encoded where needed (RFC 8089), or ``s3://bucket/prefix``.
+    :param create: make the store where it is not there; without it a missing one raises UnavailableError. A bucket is
+        never made here.
     :param dry_run: puts and holds stay in memory, and nothing is made.
     :param may_write: called before each put and hold; raises to stop it.
-    :raises PolicyError: the URL does not name a store of this version.
+    :param s3: how to reach an S3 server, as :class:`.s3_settings.S3Settings` names it.
+    :param context: what a server's own log shall name the calls by: label to text, such as run and change id.
+    :raises PolicyError: the URL or a setting does not name a store of this version.
+    :raises DependencyMissingError: a Python library that this store needs is not installed.
     """
-    store = _open_file(_file_path(url), create=create, dry_run=dry_run)
+    on_s3 = url.startswith("s3:")
+    store = _open_s3(url, s3, context) if on_s3 else _open_file(_file_path(url), create=create, dry_run=dry_run)
     if may_write is not None:
         store = GuardedStore(store, may_write)
-    store = RetryStore(store)
+    # S3 calls again by itself: a page, a part
+    store = store if on_s3 else RetryStore(store)
     return DryRunStore(store) if dry_run else store
 
 
@@ -50,6 +66,29 @@ def connect_expiry(url: str) -> FileStore:
     from .file import FileStore
 
     return FileStore(_file_path(url))
+
+
+def _open_s3(url: str, settings: Mapping[str, t.Any] | None, context: Mapping[str, str] | None) -> Store:
+    from .s3 import S3Store
+    from .s3_settings import S3Settings, read_bucket
+
+    store = S3Store(read_bucket(url), S3Settings(**(settings or {})), context=context)
+    _s3_used[0] = 1
+    return store
+
+
+def _load_s3_ahead() -> None:
+    """Load the S3 driver in the process that forks workers once one of them has used it: each saves 0.2 s.
+
+    Which repository a run has only its workers read, and a run on another store is spared this.
+    """
+    if _s3_used[0]:
+        from . import s3
+
+        s3.load_ahead()
+
+
+os.register_at_fork(before=_load_s3_ahead)
 
 
 def _open_file(root: Path, *, create: bool, dry_run: bool) -> Store:
@@ -78,9 +117,9 @@ def _file_path(url: str) -> Path:
     except ValueError:
         raise _unusable("it is not a URL") from None
     if parts.scheme == "s3":
-        raise _unusable("this version stores in file:// only")
+        raise _unusable("a server lets go of what has expired by its own lifecycle")
     if parts.scheme != "file":
-        raise _unusable("it does not start with file://")
+        raise _unusable("it does not start with file:// or s3://")
     if parts.netloc:
         raise _unusable("a file URL names no host; three slashes come before the path")
     if parts.query or parts.fragment:
@@ -97,5 +136,5 @@ def _unusable(why: str) -> PolicyError:
     return PolicyError(
         f"the repository URL is not usable: {why}",
         item="repository",
-        remedy="Name the repository as file:///absolute/path",
+        remedy="Name the repository as file:///absolute/path or s3://bucket/prefix",
     )

@@ -103,6 +103,8 @@ class Listed:
 
     ``size`` is in bytes, ``modified`` the store's own time (UTC). ``lock_until`` is None where there is no lock.
     ``marker``: a delete marker, not bytes. ``held``: under legal hold.
+    ``lock_known``: whether lock and hold were looked at. Where not, they stand as if there were none: S3 lists neither,
+    and :meth:`Store.with_lock` asks. Who decides by a lock calls that.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Listed:
     marker: bool
     held: bool
     modified: dt.datetime
+    lock_known: bool = True
 
 
 def name_fault(name: str) -> str | None:
@@ -177,8 +180,11 @@ class Store(abc.ABC):
 
     #: The URL, for people and errors; holds no credential.
     location: str
-    #: Whether the medium itself refuses deletion before the lock ends.
-    enforced: bool
+
+    @property
+    @abc.abstractmethod
+    def enforced(self) -> bool:
+        """Whether the medium itself refuses deletion before the lock ends; it may be asked, which raises StoreError."""
 
     def clock(self) -> dt.datetime:
         """Return the store's own time, UTC. Raises DeniedError where only writers can ask for it."""
@@ -193,13 +199,22 @@ class Store(abc.ABC):
         with self._mapped("probe"):
             self._probe()
 
-    def put_new(self, name: str, stream: t.BinaryIO, *, lock_until: dt.datetime) -> Stored:
+    def prove_governance(self) -> None:
+        """Find out whether a lock in mode governance is held against who has no right to bypass it.
+
+        Nothing to find out where locks have no modes. Raises NotLockedError where it is not held.
+        """
+        with self._mapped("prove mode governance"):
+            self._prove_governance()
+
+    def put_new(self, name: str, stream: t.BinaryIO, *, lock_until: dt.datetime, governance: bool = False) -> Stored:
         """Store *stream*, from where it stands to its end, as a new version of *name*.
 
         On return it is durable and whole and its lock was read back; on an error nothing, or a whole version that
         nobody was told of, is left, and room taken by half an object is given back.
 
         :param lock_until: aware, later than the store's clock; a fraction of a second is rounded up.
+        :param governance: lock it in mode governance, where locks have modes; else in mode compliance.
         :raises NotLockedError: it was stored, but its lock ends earlier than asked.
         :raises FullError: no room, quota or file size left.
         """
@@ -209,7 +224,7 @@ class Store(abc.ABC):
             lock += dt.timedelta(seconds=1)
         with self._mapped("put", name):
             self._require_future(name, lock)
-            stored = self._put(name, stream, lock)
+            stored = (self._put_governed if governance else self._put)(name, stream, lock)
         if stored.lock_until < lock:
             raise NotLockedError(
                 f"stored with a lock until {to_text(stored.lock_until)}, asked was {to_text(lock)}",
@@ -240,10 +255,17 @@ class Store(abc.ABC):
         """Iterate over all versions of all names that start with *prefix*, delete markers flagged.
 
         Ordered by name (as bytes), then oldest version first by the store's time. A prefix that nothing starts with
-        gives nothing. What is put meanwhile may or may not be seen.
+        gives nothing. What is put meanwhile may or may not be seen. Locks and holds may not be known: ``lock_known``.
         """
         validate_prefix(prefix)
         return self._mapped_list(prefix)
+
+    def with_lock(self, listed: Listed) -> Listed:
+        """Return what was listed with lock and hold known; a call to the store where the listing has not shown them.
+
+        :raises ObjectMissingError: it has gone since.
+        """
+        return listed if listed.lock_known else self.head(listed.name, version=listed.version)
 
     def hold(self, name: str, version: str, *, on: bool) -> None:
         """Put a version under legal hold, or end the hold. Durable on return, and may be repeated.
@@ -288,6 +310,13 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def _put(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
         """``lock_until`` is in UTC and whole seconds."""
+
+    def _put_governed(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
+        """As ``_put``, in mode governance; the same where locks have no modes."""
+        return self._put(name, stream, lock_until)
+
+    def _prove_governance(self) -> None:  # noqa: B027
+        """Nothing, where locks have no modes."""
 
     @abc.abstractmethod
     def _get(self, name: str, version: str | None) -> bytes: ...

@@ -36,9 +36,14 @@ class MemoryStore(Store):
 
     def __init__(self, location: str = "memory://", *, now: Callable[[], dt.datetime], enforced: bool = True) -> None:
         self.location = location
-        self.enforced = enforced
+        self._enforced = enforced
         self._now = now
         self._versions: dict[str, list[_Version]] = {}
+
+    @property
+    def enforced(self) -> bool:
+        """What the medium is said to do."""
+        return self._enforced
 
     def put_marker(self, name: str) -> str:
         """Put a delete marker on *name*, as S3 lets whoever may delete without naming a version; return its version."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
+import itertools
 import random
 import time
 import typing as t
@@ -23,11 +24,50 @@ from .memory import MemoryStore
 _Answer = t.TypeVar("_Answer")
 
 
-class RetryStore(Store):
-    """Calls again after a TransientError, and after nothing else.
+class Patience:
+    """How often a call is made again after a TransientError, and after which waits.
 
-    Waits between calls grow exponentially with full jitter, so that many workers do not come back at once:
+    Waits grow exponentially with full jitter, so that many workers do not come back at once:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+
+    :param attempts: calls in all.
+    :param base_seconds: upper bound of the first wait; it doubles with each.
+    """
+
+    def __init__(
+        self,
+        *,
+        attempts: int = 4,
+        base_seconds: float = 0.5,
+        sleep: Callable[[float], None] = time.sleep,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self._attempts = attempts
+        self._base_seconds = base_seconds
+        self._sleep = sleep
+        self._random = random
+
+    def again(self, call: Callable[[], _Answer], landed: Callable[[], _Answer | None] | None = None) -> _Answer:
+        """Call until it answers, or raise what the last call raised.
+
+        :param landed: asked after each failure for what the failed call has done nevertheless; None: nothing.
+        """
+        for attempt in itertools.count(1):
+            try:
+                return call()
+            except TransientError:
+                found = landed() if landed is not None else None
+                if found is not None:
+                    return found
+                if attempt >= self._attempts:
+                    raise
+                self._sleep(self._random() * self._base_seconds * 2 ** (attempt - 1))
+        raise AssertionError("counting ends")
+
+
+class RetryStore(Store):
+    """Calls again after a TransientError, and after nothing else, as :class:`Patience` says.
+
     A put is rewound to where its stream stood; one that cannot be rewound is tried once. A list is begun again only
     before its first item.
 
@@ -45,20 +85,13 @@ class RetryStore(Store):
         random: Callable[[], float] = random.random,
     ) -> None:
         self.location = inner.location
-        self.enforced = inner.enforced
         self._inner = inner
-        self._attempts = attempts
-        self._base_seconds = base_seconds
-        self._sleep = sleep
-        self._random = random
+        self._again = Patience(attempts=attempts, base_seconds=base_seconds, sleep=sleep, random=random).again
 
-    def _again(self, call: Callable[[], _Answer]) -> _Answer:
-        for attempt in range(self._attempts - 1):
-            try:
-                return call()
-            except TransientError:
-                self._sleep(self._random() * self._base_seconds * 2**attempt)
-        return call()
+    @property
+    def enforced(self) -> bool:
+        """What the store inside says."""
+        return self._inner.enforced
 
     def _require_future(self, name: str, lock: dt.datetime) -> None:
         """The store inside asks its clock."""
@@ -69,14 +102,23 @@ class RetryStore(Store):
     def _probe(self) -> None:
         self._again(self._inner.probe)
 
+    def _prove_governance(self) -> None:
+        self._again(self._inner.prove_governance)
+
     def _put(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
+        return self._put_again(name, stream, lock_until, governance=False)
+
+    def _put_governed(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
+        return self._put_again(name, stream, lock_until, governance=True)
+
+    def _put_again(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime, *, governance: bool) -> Stored:
         if not stream.seekable():
-            return self._inner.put_new(name, stream, lock_until=lock_until)
+            return self._inner.put_new(name, stream, lock_until=lock_until, governance=governance)
         start = stream.tell()
 
         def put() -> Stored:
             stream.seek(start)
-            return self._inner.put_new(name, stream, lock_until=lock_until)
+            return self._inner.put_new(name, stream, lock_until=lock_until, governance=governance)
 
         return self._again(put)
 
@@ -108,9 +150,13 @@ class GuardedStore(Store):
 
     def __init__(self, inner: Store, may_write: Callable[[], None]) -> None:
         self.location = inner.location
-        self.enforced = inner.enforced
         self._inner = inner
         self._may_write = may_write
+
+    @property
+    def enforced(self) -> bool:
+        """What the store inside says."""
+        return self._inner.enforced
 
     def _require_future(self, name: str, lock: dt.datetime) -> None:
         """The store inside asks its clock."""
@@ -124,6 +170,13 @@ class GuardedStore(Store):
     def _put(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
         self._may_write()
         return self._inner.put_new(name, stream, lock_until=lock_until)
+
+    def _put_governed(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
+        self._may_write()
+        return self._inner.put_new(name, stream, lock_until=lock_until, governance=True)
+
+    def _prove_governance(self) -> None:
+        self._inner.prove_governance()
 
     def _get(self, name: str, version: str | None) -> bytes:
         return self._inner.get(name, version=version)
@@ -147,15 +200,22 @@ class DryRunStore(Store):
 
     def __init__(self, inner: Store) -> None:
         self.location = inner.location
-        self.enforced = inner.enforced
         self._inner = inner
         self._own = MemoryStore(inner.location, now=inner.clock)
+
+    @property
+    def enforced(self) -> bool:
+        """What the store inside says."""
+        return self._inner.enforced
 
     def _clock(self) -> dt.datetime:
         return self._inner.clock()
 
     def _probe(self) -> None:
         self._inner.probe()
+
+    def _prove_governance(self) -> None:
+        self._inner.prove_governance()
 
     def _put(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
         return self._own.put_new(name, stream, lock_until=lock_until)

@@ -27,9 +27,9 @@ def now(store: Store) -> dt.datetime:
         return dt.datetime.now(dt.timezone.utc)
 
 
-def put(store: Store, name: str, data: bytes, *, lock_until: dt.datetime) -> ObjectRef:
+def put(store: Store, name: str, data: bytes, *, lock_until: dt.datetime, governance: bool = False) -> ObjectRef:
     """Store *data* under *name* and return it as the store read it back."""
-    stored = store.put_new(name, io.BytesIO(data), lock_until=lock_until)
+    stored = store.put_new(name, io.BytesIO(data), lock_until=lock_until, governance=governance)
     return ObjectRef(name, stored.version, len(data), stored.lock_until)
 
 
@@ -37,7 +37,7 @@ def put_locked(
     store: Store, name: str, data: bytes, lock_until: dt.datetime, kept: RetentionClass, now: dt.datetime
 ) -> ObjectRef:
     """Store a pack or manifest; raises NotLockedError where a point sealed at *now* could not name it."""
-    ref = put(store, name, data, lock_until=lock_until)
+    ref = put(store, name, data, lock_until=lock_until, governance=kept.mode == "governance")
     if not keep.nameable(ref.lock_until, now, kept):
         raise NotLockedError(
             f"{store.location} locked it only until {instant.to_text(ref.lock_until)}",

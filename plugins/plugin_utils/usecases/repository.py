@@ -88,6 +88,8 @@ def create(
     if check:
         return None, True
     store.probe()
+    if any(kept.mode == "governance" for kept in classes.values()):
+        store.prove_governance()
     now = instant.whole(store.clock())
     # an hour's air, so that a store whose clock steps back does not refuse the first points
     valid_from = now - dt.timedelta(hours=1)

@@ -137,7 +137,7 @@ class _Verification:
             )
         try:
             for listed in self._store.list():
-                self._listed.setdefault(listed.name, []).append(listed)
+                self._listed.setdefault(listed.name, []).append(self._store.with_lock(listed))
         except CorruptError as e:
             self._error(e.item or self._store.location, e, "what the store lists after it was not looked at")
         parsed = {}

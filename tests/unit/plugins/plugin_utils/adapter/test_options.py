@@ -27,6 +27,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.store.file import 
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import DryRunStore, RetryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.stamps import TimeStamping
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.succession import Asking
+from ansible_collections.holdfast.config.plugins.plugin_utils.version import COLLECTION
 
 PIN = "ab" * 32
 REPOSITORY = {"name": "prod", "url": "file:///srv/backup", "keyring": {"path": "/srv/keyring"}}
@@ -148,6 +149,42 @@ class TestLocation:
     def test_a_pin_that_is_a_number_is_no_pin(self) -> None:
         with pytest.raises(PolicyError, match="Put it in quotes"):
             made(holdfast_repository=REPOSITORY, holdfast_repository_id=10**63).location()
+
+    def test_how_s3_is_reached(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        given = {**REPOSITORY, "url": "s3://bucket/prod", "endpoint_url": "https://s3.example", "profile": "operator"}
+        location = made(
+            holdfast_repository={**given, "region": None}, holdfast_change={"id": "CHG42", "window": "w"}
+        ).location()
+        assert location.s3 == {"endpoint_url": "https://s3.example", "profile": "operator"}
+        # as the run folder keeps it, for who seals later
+        again = Location(**json.loads(json.dumps(dataclasses.asdict(location))))
+        assert again == location
+        told: dict[str, t.Any] = {}
+        monkeypatch.setattr(options.store, "connect", lambda url, **more: told.update(more, url=url))
+        again.store(check=True)
+        assert told["url"] == "s3://bucket/prod"
+        assert told["s3"] == location.s3
+        assert told["context"] == {"holdfast.config": COLLECTION, "run": run.RUN_ID, "change": "CHG42"}
+
+    @pytest.mark.parametrize("change", [None, "CHG42", {}, {"id": None}, {"window": "w"}])
+    def test_without_an_id_of_a_change(self, change: object) -> None:
+        assert made(holdfast_repository=REPOSITORY, holdfast_change=change).location().change == ""
+
+    @pytest.mark.parametrize(
+        ("more", "says"),
+        [
+            ({"secret_key": "pa55word"}, "Credentials are not read from the inventory"),
+            ({"aws_session_token": "pa55word"}, "Credentials are not read from the inventory"),
+            ({"validate_certs": False}, "Known here: name, url, "),
+            ({"endpoint": "https://s3.example"}, "Known here: name, url, "),
+            ({"endpoint_url": "https://s3.example"}, "is for a repository on S3"),
+        ],
+    )
+    def test_what_nobody_reads_is_told(self, more: dict[str, t.Any], says: str) -> None:
+        with pytest.raises(PolicyError, match=says) as caught:
+            made(holdfast_repository={**REPOSITORY, **more}).location()
+        assert f"holdfast_repository.{next(iter(more))}" in str(caught.value)
+        assert "pa55word" not in str(caught.value)
 
     def test_it_connects(self, tmp_path: Path) -> None:
         location = Location("prod", (tmp_path / "store").as_uri(), "local", str(tmp_path / "keyring"), PIN)

@@ -21,7 +21,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     StoreError,
     UnavailableError,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.store import connect
+from ansible_collections.holdfast.config.plugins.plugin_utils.store import connect, connect_expiry
 
 LOCK = dt.datetime(2199, 1, 1, tzinfo=dt.UTC)
 
@@ -44,7 +44,7 @@ def test_file_url_is_decoded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("s3://key:pa55word@bucket/prefix", "file:// only"),
+        ("s3://key:pa55word@bucket/prefix", "no credentials"),
         ("/srv/pa55word", "does not start"),
         ("http://user:pa55word@host/x", "does not start"),
         ("", "does not start"),
@@ -128,16 +128,63 @@ def test_may_write_guards_the_store(tmp_path: Path) -> None:
     assert list(store.list()) == []
 
 
-def test_store_needs_the_standard_library_alone() -> None:
-    # -S: without site-packages; the driver is loaded by connect, not by the import
+def test_expiry_is_of_files_alone() -> None:
+    with pytest.raises(PolicyError, match="lifecycle"):
+        connect_expiry("s3://bucket/prefix")
+
+
+def test_settings_of_s3_reach_the_store() -> None:
+    with pytest.raises(PolicyError, match="not encrypted"):
+        connect("s3://bucket/prefix", s3={"endpoint_url": "http://s3.example"})
+    with pytest.raises(StoreError, match="CA bundle is not a file") as caught:
+        connect("s3://bucket/prefix", s3={"aws_ca_bundle": "/nonexistent.pem"})
+    assert caught.value.item == "/nonexistent.pem"
+    assert connect("s3://bucket/prefix", dry_run=True).location == "s3://bucket/prefix"
+
+
+def run(code: str, *options: str) -> str:
     package = store_package.__name__
     tree = Path(store_package.__file__ or "").parents[len(package.split("."))]
-    code = f"import sys, {package} as s; print('{package}.file' in sys.modules); s.connect('file:///')"
     answer = subprocess.run(
-        [sys.executable, "-S", "-c", code],
-        env={**os.environ, "PYTHONPATH": str(tree)},
+        [sys.executable, *options, "-c", f"import os, sys, {package} as s\n{code}"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tree), *sys.path]) if not options else str(tree)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert answer.stdout == "False\n"
+    return answer.stdout
+
+
+def test_what_a_worker_needed_is_loaded_before_the_next_one_is_forked() -> None:
+    code = """
+def worker(url):
+    pid = os.fork()
+    if pid == 0:
+        print(url[:2], "botocore.session" in sys.modules, flush=True)
+        s.connect(url, create=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+for url in ("file:///", "file:///", "s3://bucket/x", "s3://bucket/x", "s3://bucket/x"):
+    worker(url)
+"""
+    # the repository is known to workers alone; who does not use S3 is spared it
+    assert run(code).split("\n")[:-1] == ["fi False", "fi False", "s3 False", "s3 True", "s3 True"]
+
+
+def test_missing_library_is_named() -> None:
+    code = """
+sys.modules["botocore"] = None
+try:
+    s.connect("s3://bucket/x")
+except Exception as e:
+    print(type(e).__name__, e)
+"""
+    said = run(code)
+    assert said.startswith("DependencyMissingError")
+    assert "boto3" in said
+
+
+def test_store_needs_the_standard_library_alone() -> None:
+    # -S: without site-packages; the driver is loaded by connect, not by the import
+    name = store_package.__name__
+    assert run(f"print('{name}.file' in sys.modules); s.connect('file:///')", "-S") == "False\n"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import io
 import typing as t
@@ -26,6 +27,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory impor
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import (
     DryRunStore,
     GuardedStore,
+    Patience,
     RetryStore,
 )
 
@@ -264,3 +266,84 @@ def test_dry_run_takes_no_lock_that_the_store_would_refuse(inner: FaultyStore) -
 def test_dry_run_holds_only_what_is_there(inner: FaultyStore) -> None:
     with pytest.raises(ObjectMissingError):
         DryRunStore(inner).hold("a", "1", on=True)
+
+
+class ModedStore(MemoryStore):
+    """Remembers in which mode it was asked to lock."""
+
+    def __init__(self) -> None:
+        super().__init__(now=ticking())
+        self.modes: list[str] = []
+
+    def _put(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
+        self.modes.append("compliance")
+        return super()._put(name, stream, lock_until)
+
+    def _put_governed(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
+        self.modes.append("governance")
+        return super()._put(name, stream, lock_until)
+
+    def _prove_governance(self) -> None:
+        self.modes.append("proved")
+
+
+@pytest.mark.parametrize("seekable", [True, False])
+@pytest.mark.parametrize("wrap", [RetryStore, lambda inner: GuardedStore(inner, lambda: None)], ids=["retry", "guard"])
+def test_mode_of_a_lock_is_passed_on(wrap: t.Callable[[Store], Store], seekable: bool) -> None:
+    inner = ModedStore()
+    store = wrap(inner)
+    stream = io.BytesIO(b"x")
+    stream.seekable = lambda: seekable  # type: ignore[method-assign]
+    store.put_new("a", stream, lock_until=LOCK, governance=True)
+    store.put_new("a", stream, lock_until=LOCK)
+    store.prove_governance()
+    assert inner.modes == ["governance", "compliance", "proved"]
+
+
+def test_guard_stops_what_is_governed_too() -> None:
+    def gone() -> None:
+        raise RunAbandonedError("the controlling process is gone")
+
+    inner = ModedStore()
+    with pytest.raises(RunAbandonedError):
+        GuardedStore(inner, gone).put_new("a", io.BytesIO(b"x"), lock_until=LOCK, governance=True)
+    assert inner.modes == []
+
+
+def test_dry_run_keeps_what_is_governed_to_itself() -> None:
+    inner = ModedStore()
+    store = DryRunStore(inner)
+    store.put_new("a", io.BytesIO(b"x"), lock_until=LOCK, governance=True)
+    store.prove_governance()
+    assert inner.modes == ["proved"]
+    assert store.get("a") == b"x"
+
+
+def test_lock_that_a_listing_does_not_show_is_asked_for_again_where_that_helps() -> None:
+    inner = FaultyStore()
+    stored = put(inner, "a", b"x")
+    listed = dataclasses.replace(inner.head("a"), lock_until=None, lock_known=False)
+    inner.calls.clear()
+    inner.faults = [UnavailableError("gone")]
+    known = RetryStore(inner, sleep=lambda _seconds: None).with_lock(listed)
+    assert (known.lock_until, known.lock_known) == (stored.lock_until, True)
+    assert inner.calls == ["head", "head"]
+    assert RetryStore(inner).with_lock(known) is known
+    assert inner.calls == ["head", "head"]
+
+
+def test_landed_is_asked_after_each_failure() -> None:
+    asked: list[int] = []
+
+    def fail() -> str:
+        raise UnavailableError("gone")
+
+    def landed() -> str | None:
+        asked.append(1)
+        return "there" if len(asked) == 4 else None
+
+    patience = Patience(attempts=4, sleep=lambda _seconds: None)
+    # the last one too: what is there is not to be put again by the next run
+    assert patience.again(fail, landed) == "there"
+    with pytest.raises(UnavailableError):
+        patience.again(fail, lambda: None)

@@ -23,11 +23,14 @@ class FaultyStore(Store):
 
     def __init__(self, inner: Store, *, before: Fault | None = None, after: Fault | None = None) -> None:
         self.location = inner.location
-        self.enforced = inner.enforced
         self.calls: list[tuple[str, str]] = []
         self._inner = inner
         self._before = before
         self._after = after
+
+    @property
+    def enforced(self) -> bool:
+        return self._inner.enforced
 
     T = t.TypeVar("T")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
+from unittest import mock
 
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
@@ -19,6 +20,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     UnavailableError,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.format import names
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.retention import RetentionClass
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import objects
 
@@ -42,6 +44,14 @@ def test_what_was_put_is_read(store: MemoryStore) -> None:
     ref = objects.put(store, NAME, DATA, lock_until=LOCK)
     assert (ref.name, ref.size, ref.lock_until, ref.sha256) == (NAME, len(DATA), LOCK, hashlib.sha256(DATA).hexdigest())
     assert objects.read(store, NAME) == objects.read(store, NAME, version=ref.version) == DATA
+
+
+@pytest.mark.parametrize("mode", ["compliance", "governance"])
+def test_lock_has_the_mode_of_the_class(store: MemoryStore, mode: str) -> None:
+    governed = mock.Mock(side_effect=store._put)
+    with mock.patch.object(store, "_put_governed", governed):
+        objects.put_locked(store, NAME, DATA, LOCK, RetentionClass("d0030", 30, mode), START)
+    assert governed.called is (mode == "governance")
 
 
 @pytest.mark.parametrize("where", [0, 1, 2])

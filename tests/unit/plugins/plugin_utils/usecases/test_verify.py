@@ -11,7 +11,7 @@ import datetime as dt
 import io
 import shutil
 import typing as t
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -26,6 +26,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local impo
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import StreamEntry
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import Record
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age
+from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import Listed
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import objects, points, snapshot
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import Receipt
@@ -59,6 +60,14 @@ def only(lab: Lab, level: Level, *severities: Severity) -> Finding:
     (found,) = problems(lab.verify(level), *severities)
     assert found.remedy.endswith(".")
     return found
+
+
+def listed_under(listed: Iterable[Listed], prefix: str) -> list[Listed]:
+    return [one for one in listed if one.name.startswith(prefix)]
+
+
+def head_of(listed: Iterable[Listed], name: str, version: str | None) -> Listed:
+    return next(one for one in listed if one.name == name and version in (None, one.version))
 
 
 def appears_at(lab: Lab, first: Level, *severities: Severity) -> Finding:
@@ -134,6 +143,17 @@ class TestSound:
 
 class TestNames:
     """Level names: what lies there, and how it is locked."""
+
+    def test_locks_that_a_listing_does_not_show_are_asked_for(self, sealed: Lab) -> None:
+        """As on S3: what the listing leaves out is neither taken for no lock, nor for one."""
+        listed = list(sealed.memory.list())
+        bare = [one if one.marker else dataclasses.replace(one, lock_until=None, lock_known=False) for one in listed]
+        with mock.patch.object(sealed.memory, "_list", side_effect=lambda prefix: iter(listed_under(bare, prefix))):
+            assert problems(sealed.verify(Level.NAMES)) == []
+            short = dataclasses.replace(listed[0], lock_until=START)
+            told = [short, *listed[1:]]
+            with mock.patch.object(sealed.memory, "_head", side_effect=lambda name, v: head_of(told, name, v)):
+                assert "is locked only until" in only(sealed, Level.NAMES).problem
 
     def test_foreign_objects(self, sealed: Lab) -> None:
         sealed.store.put_new("packs/d0090/a/tier1/readme.txt", io.BytesIO(b"x"), lock_until=LOCK)
