@@ -300,7 +300,7 @@ def test_refusals_say_what_to_do(
         store = store_at(s3, place, endpoint=between.endpoint)
         with pytest.raises(StoreError, match=says) as caught:
             store.get(NAME)
-        assert type(caught.value) is kind
+        assert caught.value.__class__ is kind
         assert caught.value.remedy
         assert caught.value.message.isprintable()
         # botocore itself asks once more where a bucket is elsewhere

@@ -39,7 +39,7 @@ PROBE = ".probe/"
 # how a server says that a version has no lock; the second is Ceph RGW
 _NONE_SET = ("NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError")
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
-_NO_LOCK_REMEDY = "Make a bucket with object lock and versioning: role holdfast.config.storage"
+_NO_LOCK_REMEDY = "Make a bucket with object lock and versioning, as docs/guide_storage.md says"
 
 
 _Said = t.TypeVar("_Said")

@@ -81,7 +81,7 @@ _MISSING = _Meaning(ObjectMissingError, "it holds no such object", "List the rep
 _ELSEWHERE = _Meaning(StoreError, "the bucket is in another region", "Set region to that of the bucket")
 _UNABLE = _Meaning(StoreError, "it cannot do this", "Take a server that docs/adr/0016-s3-store.md names")
 _UNLOCKED = _Meaning(
-    NotLockedError, "its bucket has no object lock", "Make a bucket with object lock: role holdfast.config.storage"
+    NotLockedError, "its bucket has no object lock", "Make a bucket with object lock, as docs/guide_storage.md says"
 )
 _MEANINGS: Mapping[_Meaning, str] = {
     _ALLOWED: "AccessDenied AllAccessDisabled AccessDeniedException AccountProblem NotSignedUp",
@@ -97,7 +97,7 @@ _MEANINGS: Mapping[_Meaning, str] = {
     "XMinioWriteQuorum",
     _ALTERED: "BadDigest XAmzContentSHA256Mismatch InvalidDigest",
     _FULL: "QuotaExceeded InsufficientStorage XMinioStorageFull XMinioAdminBucketQuotaExceeded EntityTooLarge",
-    _Meaning(UnavailableError, "there is no such bucket", "Make it: role holdfast.config.storage"): "NoSuchBucket",
+    _Meaning(UnavailableError, "there is no such bucket", "Make it, as docs/guide_storage.md says"): "NoSuchBucket",
     _UNLOCKED: "ObjectLockConfigurationNotFoundError NoSuchObjectLockConfiguration InvalidBucketState",
     _MISSING: "NoSuchKey NoSuchVersion",
     _ELSEWHERE: "PermanentRedirect TemporaryRedirect AuthorizationHeaderMalformed IllegalLocationConstraintException",

@@ -240,11 +240,11 @@ def _statement_first() -> Removal:
     put = objects.put
     waiting: list[Callable[[], ObjectRef]] = []
 
-    def other_order(store: Store, name: str, data: bytes, *, lock_until: dt.datetime) -> ObjectRef:
+    def other_order(store: Store, name: str, data: bytes, *, lock_until: dt.datetime, **more: t.Any) -> ObjectRef:
         if name.startswith("bodies/"):
-            waiting[:] = [lambda: put(store, name, data, lock_until=lock_until)]
+            waiting[:] = [lambda: put(store, name, data, lock_until=lock_until, **more)]
             return ObjectRef(name, "", len(data), lock_until)
-        ref = put(store, name, data, lock_until=lock_until)
+        ref = put(store, name, data, lock_until=lock_until, **more)
         if name.startswith("points/"):
             waiting.pop()()
         return ref
@@ -289,8 +289,8 @@ def _late_and_full() -> Removal:
 def _drift_is_nothing() -> Removal:
     compare = snapshot._compare
 
-    def same(*args: t.Any) -> tuple[str, tuple[str, ...]]:
-        reason, changed = compare(*args)
+    def same(*args: t.Any, **more: t.Any) -> tuple[str, tuple[str, ...]]:
+        reason, changed = compare(*args, **more)
         return ("unchanged", ()) if reason == "drift" else (reason, changed)
 
     return mock.patch.object(snapshot, "_compare", same)
