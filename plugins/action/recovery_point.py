@@ -25,6 +25,7 @@ class ActionModule(HoldfastAction):
         **CHANGE,
         "state": {"type": "str", "choices": ["open", "sealed"], "required": True},
         "name": {"type": "str", "default": "main"},
+        "alias": {"type": "str"},
         "expect": {"type": "list", "elements": "str"},
         "allow_incomplete": {"type": "bool", "default": False},
         "carry_limit": {"type": "int", "default": carry.MOST_STREAMS},
@@ -49,21 +50,17 @@ class ActionModule(HoldfastAction):
                 expected=hosts.expected(options["expect"], task_vars),
                 location=dataclasses.asdict(location),
                 change=options.change(),
+                alias=options["alias"],
                 check=options.check,
             )
             folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=False))
-            notes = {"run": run.RUN_ID, "name": opened.point, "expected": len(opened.expected)}
-            told = {
-                "parents": list(opened.parents),
-                "warnings": [*left.waiting, *opened.notes],
-                "shipped": list(left.shipped),
-            }
-            return {"changed": bool(left.shipped), **notes, **told}
+            return results.opened_point(opened, left)
         folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=True))
         sealed = seal_point.seal(
             folder,
             repository,
             location.keyring(),
+            alias=options["alias"],
             most_carried=options.number("carry_limit", 0, 1_000_000),
             stamping=location.stamping(),
             check=options.check,

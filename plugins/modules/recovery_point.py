@@ -40,6 +40,12 @@ options:
     description: The point's name in this run. A change makes C(pre) and C(post).
     type: str
     default: main
+  alias:
+    description:
+      - What people call the point, such as C(v1.4.2) or a commit, so that a restore can find it by that. It is signed
+        with the point and never moved. It is given where the point is opened, and refused where another point has it.
+      - A letter or digit, then letters, digits and C(._+-), 64 characters at most.
+    type: str
   expect:
     description:
       - The hosts that must be in the point for it to be complete, by inventory name. Without it all hosts of the play.
@@ -80,6 +86,16 @@ EXAMPLES = r"""
       holdfast.config.recovery_point:
         state: sealed
       run_once: true
+
+- name: Back up, so that a restore finds it by the release
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Open the recovery point
+      holdfast.config.recovery_point:
+        state: open
+        alias: v1.4.2
+      run_once: true
 """
 
 RETURN = r"""
@@ -93,6 +109,11 @@ name:
   returned: success
   type: str
   sample: main
+alias:
+  description: What people call the point. Empty where it has no alias.
+  returned: success
+  type: str
+  sample: v1.4.2
 expected:
   description: How many hosts the point expects.
   returned: when O(state=open)

@@ -51,6 +51,8 @@ def write(body: Body) -> bytes:
         "change": dict(body.change),
         "complete": body.complete,
     }
+    if body.alias is not None:
+        document["alias"] = body.alias
     if body.retired:
         document["retired"] = [write_retirement(retirement) for retirement in body.retired]
     plain = canonical.dump(document)
@@ -81,6 +83,7 @@ def read(data: bytes, *, what: str) -> Body:
         change=fields.mapping("change"),
         complete=fields.flag("complete"),
         retired=fields.each("retired", read_retirement) if fields.has("retired") else (),
+        alias=fields.alias_or_none("alias"),
     )
 
 

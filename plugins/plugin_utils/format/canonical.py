@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import FormatError, IntegrityError, UnknownVersionError
 from ..model import instant
+from ..model.point import ALIAS
 
 FORMAT = 1
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -140,6 +141,15 @@ class Fields:
     def text_or_none(self, field: str) -> str | None:
         """A string or null."""
         return None if self.raw(field) is None else self.text(field)
+
+    def alias_or_none(self, field: str) -> str | None:
+        """The name that people gave a recovery point; None where the field is not there."""
+        if not self.has(field):
+            return None
+        value = self.text(field)
+        if not ALIAS.fullmatch(value):
+            raise self.refuse(field, "is no alias")
+        return value
 
     def number(self, field: str) -> int:
         """An integer, not negative."""

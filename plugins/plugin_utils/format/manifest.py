@@ -43,6 +43,7 @@ class Origin:
     captured_at: dt.datetime
     digest_key: str
     writer: str
+    restore_open: bool = False
 
 
 def definition(component: Component) -> str:
@@ -98,7 +99,7 @@ def write(
             for part, fingerprint in parts
         ],
         "imported": None,
-        "restore_open": False,
+        "restore_open": origin.restore_open,
         "writer": origin.writer,
     }
     plain = canonical.dump(document)

@@ -9,6 +9,8 @@ Source: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 
 from __future__ import annotations
 
+import typing as t
+
 from ..errors import FormatError
 from ..model.point import STATEMENT_LIMIT, Statement
 from . import canonical, dsse
@@ -35,6 +37,7 @@ def payload(statement: Statement) -> bytes:
             "full": statement.full,
             "parents": list(statement.parents),
             "counts": dict(statement.counts),
+            **_names(statement),
         },
     }
     data = canonical.dump(document, what=statement.body_name)
@@ -68,5 +71,13 @@ def read(data: bytes, *, what: str) -> tuple[Statement, dsse.Envelope]:
         counts={name: counts.number(name) for name in predicate.mapping("counts")},
         body_name=subjects[0][0],
         body_sha256=subjects[0][1],
+        alias=predicate.alias_or_none("alias"),
+        change=predicate.text("change") if predicate.has("change") else None,
     )
     return statement, envelope
+
+
+def _names(statement: Statement) -> dict[str, t.Any]:
+    """What people look for a point by, where it is told."""
+    told = {"alias": statement.alias, "change": statement.change}
+    return {name: value for name, value in told.items() if value is not None}

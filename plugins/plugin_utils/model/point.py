@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import re
 import typing as t
 from collections.abc import Iterable, Mapping
 
@@ -16,6 +17,12 @@ from ..errors import PolicyError
 from .snapshot import Fingerprint
 
 STATEMENT_LIMIT = 64 * 1024
+# a name that people give a recovery point: versions, tags, commits
+ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+# a statement repeats the change's id for those who look for it, unless it is longer
+SHORT_CHANGE = 256
+# how a mark begins that says: captured while a restore in place was open on the host
+RESTORE_OPEN = "restore open"
 # there only where a host that did not change has another inventory name than at its capture
 _NAME = "name"
 
@@ -91,6 +98,14 @@ class StreamEntry:
         return host in (self.host_id, self.host, self.name)
 
     @property
+    def is_rollback_target(self) -> bool:
+        """Whether it may be chosen without being named: not where it was captured under an open restore.
+
+        It may hold half of what was restored then. It is a copy all the same: kept, carried, and restored if asked for.
+        """
+        return not any(mark.startswith(RESTORE_OPEN) for mark in self.marks)
+
+    @property
     def age_order(self) -> tuple[dt.datetime, str, dt.datetime, dt.datetime]:
         """The greatest is the newest snapshot; of the same snapshot the latest proof, and then the longest lock."""
         return (self.captured_at, self.manifest.sha256, self.verified_at, self.lock_until)
@@ -143,6 +158,16 @@ def identity(host: str, entries: Iterable[StreamEntry]) -> str | None:
     return next(iter(known), None)
 
 
+def require_alias(alias: str) -> None:
+    """Raise PolicyError for what can be no alias."""
+    if not ALIAS.fullmatch(alias):
+        raise PolicyError(
+            f"{alias!r} is no alias of a recovery point",
+            item="alias",
+            remedy="Give a letter or digit, then letters, digits and . _ + -, 64 characters at most.",
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class HostFailure:
     """A host that gave no whole answer, and the reason in words."""
@@ -180,11 +205,21 @@ class Body:
     change: Mapping[str, t.Any]
     complete: bool
     retired: tuple[Retirement, ...] = ()
+    alias: str | None = None
+
+    @property
+    def change_id(self) -> str:
+        """The ticket of the run; empty where it has none."""
+        value = self.change.get("id")
+        return value if isinstance(value, str) else ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Statement:
-    """What is signed: the body's digest and the figures a reader wants before fetching it."""
+    """What is signed: the body's digest and what a reader wants to know before fetching it.
+
+    ``change`` is the id of the run's change, empty where it has none; None where only the body says it.
+    """
 
     repository: str
     root: str
@@ -197,3 +232,5 @@ class Statement:
     counts: Mapping[str, int]
     body_name: str
     body_sha256: str
+    alias: str | None = None
+    change: str | None = None

@@ -57,6 +57,25 @@ class PointSummary:
     complete: bool
     streams: int
     change: str
+    alias: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamSummary:
+    """A live stream: whose it is, how old its newest snapshot is, and when it was last proven.
+
+    ``captured_at`` is when that snapshot was made, ``verified_at`` when the host was last seen to equal it.
+    ``proven_at`` is when a snapshot of the stream was last opened and compared equal; None where none was.
+    ``restore_open`` says that the newest snapshot was taken under an open restore, and is chosen only if it is named.
+    """
+
+    host: str
+    host_id: str
+    stream: str
+    captured_at: dt.datetime
+    verified_at: dt.datetime
+    proven_at: dt.datetime | None
+    restore_open: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +92,7 @@ class Report:
     timestamped: int
     unsealed: int
     findings: tuple[Finding, ...]
+    streams: tuple[StreamSummary, ...] = ()
 
     @property
     def sound(self) -> bool:

@@ -87,7 +87,8 @@ def _ship(folder: PointFolder, repository: Repository) -> PointFolder | None:
         kept = repository.root.classes[left.entry.retention_class]
         shipped = snapshot.ship(left, repository.store, kept, now)
         streams = {part.stream: part for part in (*known.streams, shipped)}
-        receipts[host] = Receipt(host, tuple(streams.values()), None if known.held_back else known.error)
+        error = None if known.held_back else known.error
+        receipts[host] = Receipt(host, tuple(streams.values()), error, restores=known.restores)
         behind.add(host)
     late = folder
     if folder.read_sealed() is not None:
@@ -138,6 +139,7 @@ def _reopen(late: PointFolder, folder: PointFolder, repository: Repository, host
     open_point.write_live(late, repository, found, now)
     # never a full body: it would cover points that hold something newer of these hosts
     seen = {**open_point.seen(found), "full_size": sys.maxsize, "full_sealed_at": now, "points_since": 0}
+    alias, notes = _alias(repository, before.alias)
     late.write_open(
         dataclasses.replace(
             before,
@@ -145,7 +147,19 @@ def _reopen(late: PointFolder, folder: PointFolder, repository: Repository, host
             expected=before.expected if late.point == folder.point else hosts,
             opened_at=instant.whole(now),
             monotonic=run_folder.monotonic(),
-            notes=(*before.notes, f"opened at {instant.to_text(before.opened_at)}; the store took it only now"),
+            notes=(*before.notes, f"opened at {instant.to_text(before.opened_at)}; the store took it only now", *notes),
+            alias=alias,
             **seen,
         )
     )
+
+
+def _alias(repository: Repository, alias: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """The alias that the point to be shipped may have, and a note where another point has it by now.
+
+    That may be the one that it stands beside, which is what people called so.
+    """
+    other = None if alias is None else open_point.alias_holder(repository, alias)
+    if other is None:
+        return alias, ()
+    return None, (f"it was opened with the alias {alias}, which recovery point {other} has by now",)

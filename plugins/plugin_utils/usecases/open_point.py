@@ -10,14 +10,12 @@ import datetime as dt
 import typing as t
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ..errors import RunError
+from ..errors import PolicyError, RunError
 from ..format import names
 from ..keyring import base as keys
 from ..keyring.base import Keyring
 from ..model import instant, keep
-from ..model.point import (
-    StreamEntry,
-)
+from ..model.point import StreamEntry, require_alias
 from ..model.root import Root
 from . import points, run_folder
 from .repository import Repository
@@ -42,6 +40,7 @@ def open_point(
     expected: Sequence[str],
     location: Mapping[str, t.Any],
     change: Mapping[str, t.Any] | None = None,
+    alias: str | None = None,
     check: bool = False,
     wall_clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.timezone.utc),
 ) -> OpenPoint:
@@ -50,12 +49,16 @@ def open_point(
     :param expected: inventory names of the hosts whose streams it must hold to be complete.
     :param location: where repository and keyring are, for who seals later; without secrets.
     :param change: the run's ticket and context, as it will stand in the body.
+    :param alias: what people call the point, which no other point of the repository may be called.
     :raises RunError: nothing is expected, or the controller's clock is off by more than 15 minutes.
+    :raises PolicyError: the alias is none, or another point has it.
     :raises NameRefusedError: two hosts that a store could take for one.
     """
     with folder.locked():
         if folder.exists():
-            return folder.read_open()
+            opened = folder.read_open()
+            opened.require_alias(alias)
+            return opened
         if not expected:
             raise RunError(
                 f"recovery point {folder.point} would expect no host",
@@ -72,6 +75,8 @@ def open_point(
                 item=repository.store.location,
                 remedy="Set the controller's clock (chrony, ntpd) and run again.",
             )
+        if alias is not None:
+            _require_free(folder, repository, alias)
         found = points.live(repository, now=now)
         notes = [*_hidden(folder, repository, found, now), *found.warnings[:_NOTES]]
         if len(found.warnings) > _NOTES:
@@ -95,6 +100,7 @@ def open_point(
             change=dict(change or {}),
             check=check,
             notes=tuple(notes),
+            alias=alias,
         )
         folder.write_root(repository.link)
         write_live(folder, repository, found, now, lost)
@@ -103,6 +109,27 @@ def open_point(
         keyring.signer(use="point", among=repository.root.signing("point", now))
         folder.write_open(opened)
         return opened
+
+
+def _require_free(folder: PointFolder, repository: Repository, alias: str) -> None:
+    """Raise PolicyError for an alias that is none, or that a believed point or an open one of this run has."""
+    require_alias(alias)
+    other = alias_holder(repository, alias)
+    for beside in run_folder.open_points(folder.state_dir, folder.run):
+        if beside.read_open().alias == alias:
+            other = f"{beside.point} of this run"
+    if other is not None:
+        raise PolicyError(
+            f"recovery point {other} has the alias {alias}",
+            item="alias",
+            remedy="An alias is never moved: give this one another.",
+        )
+
+
+def alias_holder(repository: Repository, alias: str) -> str | None:
+    """The id of a believed point with that alias; None where none has it."""
+    found, _refused = points.search(repository, lambda statement: statement.alias == alias)
+    return min((point.id for point in found), default=None)
 
 
 def seen(found: points.Live) -> dict[str, t.Any]:

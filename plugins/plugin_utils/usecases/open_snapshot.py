@@ -71,7 +71,15 @@ def read_manifest(repository: Repository, entry: StreamEntry) -> Manifest:
 
 def check_manifest(manifest: Manifest, entry: StreamEntry) -> None:
     """Raise IntegrityError where a manifest describes another snapshot than a point's entry does."""
-    told = (entry.host, entry.host_id, entry.stream, entry.retention_class, entry.captured_at, entry.pack.name)
+    told = (
+        entry.host,
+        entry.host_id,
+        entry.stream,
+        entry.retention_class,
+        entry.captured_at,
+        entry.pack.name,
+        entry.is_rollback_target,
+    )
     held = (
         manifest.host,
         manifest.host_id,
@@ -79,6 +87,7 @@ def check_manifest(manifest: Manifest, entry: StreamEntry) -> None:
         manifest.retention_class,
         manifest.captured_at,
         manifest.pack.name,
+        not manifest.restore_open,
     )
     fingerprints = tuple(part.fingerprint for part in manifest.components)
     if told != held or fingerprints != entry.fingerprints:

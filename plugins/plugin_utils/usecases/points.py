@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..errors import (
     FormatError,
@@ -171,6 +171,8 @@ def check_body(statement: Statement, body: Body, *, what: str) -> None:
         body.complete,
     ):
         raise FormatError("says something else than its body", item=what)
+    if statement.alias != body.alias or statement.change not in (None, body.change_id):
+        raise FormatError("has another alias or change than its body", item=what)
     if body.complete is not (not body.failed and not body.missing):
         raise FormatError("says that it is complete, or is not, against its own list of hosts", item=what)
     counted = {"streams": len(body.streams), "failed": len(body.failed), "missing": len(body.missing)}
@@ -256,6 +258,7 @@ class Reading:
     :param until: leave out points sealed later.
     :param whole: read also what a full point covers.
     :param prefix: read those alone whose id starts so.
+    :param meant: read the bodies of those alone whose statement it takes.
     """
 
     def __init__(
@@ -266,8 +269,10 @@ class Reading:
         until: dt.datetime | None = None,
         whole: bool = False,
         prefix: str = "",
+        meant: Callable[[Statement], bool] = lambda _statement: True,
     ) -> None:
         self._repository = repository
+        self._meant = meant
         self._latest = now + CLOCK_SKEW
         self._until = until
         self._roots = [link.root for link in repository.chain.links[1:]]
@@ -292,6 +297,8 @@ class Reading:
     def _read(self, name: str) -> None:
         try:
             statement, removed = self._statement(name)
+            if not self._meant(statement):
+                return
             self._require_no_lower_root(name, statement)
             versions = self._body_versions(statement.body_name)
             point = _with_body(self._repository, name, statement, removed, versions)
@@ -374,6 +381,21 @@ def find(repository: Repository, prefix: str) -> tuple[list[Point], list[Holdfas
             e for _n, e in found.refused
         ]
     return list(found.believed.values()), [error for _name, error in found.refused]
+
+
+def search(
+    repository: Repository, meant: Callable[[Statement], bool]
+) -> tuple[list[Point], list[tuple[str, HoldfastError]]]:
+    """The believed points whose statement *meant* takes, and the names of others that are not believed, and why.
+
+    Every statement is read, and the bodies of these alone, unless it takes others to know whether they are believed.
+    """
+    now = objects.now(repository.store)
+    found = Reading(repository, now=now, whole=True, meant=meant)
+    if any(isinstance(error, RemovedKeyError) for _name, error in found.refused):
+        # only its descendants tell whether a root link vouches for it
+        found = Reading(repository, now=now, whole=True)
+    return [point for point in found.believed.values() if meant(point.statement)], found.refused
 
 
 def history(repository: Repository) -> list[Point]:

@@ -80,6 +80,18 @@ class OpenPoint:
     change: Mapping[str, t.Any]
     check: bool
     notes: tuple[str, ...]
+    # a run of an older version may have left one without
+    alias: str | None = None
+
+    def require_alias(self, alias: str | None) -> None:
+        """Raise RunError where somebody calls the point otherwise than it was called when it was opened."""
+        if alias not in (None, self.alias):
+            given = "without an alias" if self.alias is None else f"with the alias {self.alias}"
+            raise RunError(
+                f"recovery point {self.point} of this run was opened {given}",
+                item=alias,
+                remedy="Give the alias where the point is opened first.",
+            )
 
     def now(self) -> dt.datetime:
         """The store's time, as far as this machine can tell without asking again."""
@@ -103,9 +115,9 @@ class HostSheet:
 class StreamReceipt:
     """What was done for a stream. ``entry`` is None where check mode stored nothing.
 
-    ``reason`` is ``unchanged``, ``first``, ``drift``, ``policy`` or ``renewal``; ``changed`` names the components that
-    differ; ``gaps`` what is left out although no policy excludes it; ``left_out_bytes`` how large the files are that
-    are left out, whatever the reason.
+    ``reason`` is ``unchanged``, ``first``, ``drift``, ``policy``, ``renewal`` or ``restore``; ``changed`` names the
+    components that differ; ``gaps`` what is left out although no policy excludes it; ``left_out_bytes`` how large the
+    files are that are left out, whatever the reason.
     """
 
     stream: str
@@ -138,6 +150,7 @@ class Receipt:
     host's streams were last proven, where that is another one. ``pushed_only``: tasks gave texts, and the host itself
     was not asked. ``machine`` stands for the machine that answered, and
     ``clock_ahead`` is by how many seconds its clock was ahead at least, less than none where it was behind.
+    ``restores`` are the restores in place that were open on the host while it was captured.
     """
 
     host: str
@@ -147,6 +160,7 @@ class Receipt:
     follows: str = ""
     machine: str | None = None
     clock_ahead: int = 0
+    restores: tuple[str, ...] = ()
     pushed_only: bool = dataclasses.field(default=False, compare=False)
 
     @property
@@ -168,6 +182,7 @@ class Receipt:
             follows=next((receipt.follows for receipt in every if receipt.follows), ""),
             machine=next((receipt.machine for receipt in every if receipt.machine), None),
             clock_ahead=next((receipt.clock_ahead for receipt in every if receipt.clock_ahead), 0),
+            restores=tuple(sorted({one for receipt in every for one in receipt.restores})),
         )
 
 
@@ -360,6 +375,7 @@ class PointFolder:
             "follows": receipt.follows,
             "machine": receipt.machine,
             "clock_ahead": receipt.clock_ahead,
+            "restores": list(receipt.restores),
             "streams": [_write_part(part) for part in receipt.streams],
         }
         name = f"{names.escape_host(receipt.host)}.json"
@@ -382,6 +398,7 @@ class PointFolder:
             parts = tuple(self._read_part(part) for part in document["streams"])
             # a run of an older version may have left one without
             about = {name: document[name] for name in ("follows", "machine", "clock_ahead") if name in document}
+            about["restores"] = tuple(document.get("restores", ()))
             host = document["host"]
             found.setdefault(host, []).append(Receipt(host, parts, document["error"], document["held_back"], **about))
             if path.parent.name == "receipts":

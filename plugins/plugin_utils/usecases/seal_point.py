@@ -29,6 +29,7 @@ from ..format import statement as statement_format
 from ..keyring.base import Keyring
 from ..model import instant, keep
 from ..model.point import (
+    SHORT_CHANGE,
     Body,
     ConsistencyFinding,
     HostFailure,
@@ -72,6 +73,7 @@ class Sealed:
     carry_failed: tuple[str, ...] = ()
     timestamped: bool = False
     warnings: tuple[str, ...] = ()
+    alias: str | None = None
     not_asked: tuple[str, ...] = ()
 
 
@@ -80,6 +82,7 @@ def seal(
     repository: Repository,
     keyring: Keyring,
     *,
+    alias: str | None = None,
     later_batches: bool = True,
     most_carried: int = carry.MOST_STREAMS,
     stamping: TimeStamping | None = None,
@@ -89,14 +92,16 @@ def seal(
 
     Idempotent: a point that is sealed already is returned as it was.
 
+    :param alias: what the caller takes it to be called: that is said where it is opened.
     :param later_batches: wait for expected hosts whose batch has not come; False seals with what is there.
     :param most_carried: how many silent streams get a later lock at most.
     :param stamping: who stamps the point's time, where somebody does.
-    :raises RunError: nothing is open.
+    :raises RunError: nothing is open, or it has another alias.
     :raises EmptyPointError: no host gave a single stream, and none had to be carried.
     """
     with folder.locked():
         opened = folder.read_open_as(check=check)
+        opened.require_alias(alias)
         # a link that came meanwhile is followed: what was captured under the one before stays what it is
         if repository.chain.place(folder.read_root().id) is None:
             raise TrustError(
@@ -274,6 +279,7 @@ def _draft(
         consistency=(),
         change=opened.change,
         complete=not failed and not missing,
+        alias=opened.alias,
     )
 
 
@@ -297,6 +303,9 @@ def _statement(body: Body, body_name: str, summary: Sealed) -> Statement:
         },
         body_name=body_name,
         body_sha256=names.parse(body_name).sha256,
+        alias=body.alias,
+        # for who looks for it; one that would fill the statement stands in the body alone
+        change=body.change_id if len(body.change_id) <= SHORT_CHANGE else None,
     )
 
 
@@ -384,6 +393,11 @@ def _hosts_consistency(receipts: Mapping[str, Receipt]) -> list[ConsistencyFindi
         if receipt.follows
     ]
     findings += [
+        ConsistencyFinding("restore_open", f"a restore was open on {host}: {', '.join(receipt.restores)}")
+        for host, receipt in sorted(receipts.items())
+        if receipt.restores
+    ]
+    findings += [
         ConsistencyFinding("machine", f"{_listed(hosts)} answer with one machine id: is one a clone?")
         for hosts in run_folder.twins(receipts)
     ]
@@ -438,4 +452,5 @@ def _summary(
         carried=len(carried.entries) if carried else 0,
         carry_waiting=len(carried.waiting) if carried else 0,
         carry_failed=tuple(f"{entry.spoken}: {reason}" for entry, reason in carried.failed) if carried else (),
+        alias=opened.alias,
     )

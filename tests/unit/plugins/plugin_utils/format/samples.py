@@ -70,7 +70,9 @@ ROOT = Root(
     request=REQUEST,
 )
 RECORD = Record("acme", AB, "retired", AT, "ann@example.com", {"host": "web1", "stream": None}, {}, REQUEST)
-STATEMENT = Statement("acme", AB, RUN, "main", AT, True, False, (CD,), {"streams": 2}, BODY_NAME, CD)
+STATEMENT = Statement(
+    "acme", AB, RUN, "main", AT, True, False, (CD,), {"streams": 2}, BODY_NAME, CD, alias="v1.4.2", change="CHG1"
+)
 
 SSH = Component("ssh", ("/etc/ssh",), "tier1", "ops", "internal", (Exclude("*.bak", "transient"),))
 FINGERPRINT = Fingerprint("ssh", manifest.definition(SSH), "1", AB)
@@ -146,4 +148,5 @@ BODY = Body(
     change={"id": "CHG1", "window": {"from": "2026-11-21T01:00:00Z"}},
     complete=False,
     retired=(Retirement("db2", None, AT, AB),),
+    alias="v1.4.2",
 )

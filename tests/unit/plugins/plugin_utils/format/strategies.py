@@ -26,6 +26,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import 
     SignKey,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import (
+    ALIAS,
     Body,
     ConsistencyFinding,
     HostFailure,
@@ -216,6 +217,7 @@ stream_entries = st.builds(
     marks=st.lists(words, max_size=2).map(tuple),
     extra=st.dictionaries(st.from_regex(r"x_[a-z]{0,4}", fullmatch=True), json_values, max_size=2),
 )
+aliases = st.from_regex(ALIAS, fullmatch=True)
 bodies = st.builds(
     Body,
     repository=repositories,
@@ -233,6 +235,7 @@ bodies = st.builds(
     missing=st.lists(hosts, max_size=2).map(tuple),
     consistency=st.lists(st.builds(ConsistencyFinding, words, words), max_size=2).map(tuple),
     change=json_objects,
+    alias=st.none() | aliases,
     complete=st.booleans(),
     retired=st.lists(st.builds(Retirement, hosts, st.none() | words, moments, digests), max_size=2).map(tuple),
 )
@@ -255,6 +258,8 @@ def statements(draw: st.DrawFn) -> Statement:
         counts=draw(st.dictionaries(st.sampled_from(["streams", "stored", "failed"]), sizes)),
         body_name=names.for_point(names.Kind.BODY, sealed_at, run, body),
         body_sha256=_sha256(body),
+        alias=draw(st.none() | aliases),
+        change=draw(st.none() | words),
     )
 
 

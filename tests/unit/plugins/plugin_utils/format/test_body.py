@@ -152,3 +152,23 @@ def test_texts_for_people_are_always_unicode() -> None:
 def test_a_body_that_could_not_be_read_back_is_not_written(change: dict[str, t.Any]) -> None:
     with pytest.raises(FormatError):
         body.write(dataclasses.replace(BODY, change=change))
+
+
+@pytest.mark.parametrize("alias", ["", "-v1", "v1\n", "v 1", "../v1", "vé", "a" * 65, None, 1])
+def test_an_alias_is_one_word_that_people_can_read(alias: t.Any) -> None:
+    with pytest.raises(FormatError, match="alias"):
+        read(packed({**unpacked(body.write(BODY)), "alias": alias}))
+
+
+def test_a_body_without_an_alias_says_nothing_of_it() -> None:
+    none = dataclasses.replace(BODY, alias=None)
+    document = unpacked(body.write(none))
+    assert "alias" not in document
+    assert read(packed(document)) == none
+
+
+@pytest.mark.parametrize(
+    ("change", "told"), [({"id": "CHG1"}, "CHG1"), ({}, ""), ({"id": ""}, ""), ({"id": 7}, ""), ({"id": ["CHG1"]}, "")]
+)
+def test_the_id_of_a_change_is_a_text(change: dict[str, t.Any], told: str) -> None:
+    assert dataclasses.replace(BODY, change=change).change_id == told

@@ -114,3 +114,32 @@ def test_a_statement_is_at_most_64_kib() -> None:
     document["predicate"]["parents"].append(CD)
     with pytest.raises(FormatError, match="64 KiB"):
         statement.read(rewrite(document), what=WHAT)
+
+
+@pytest.mark.parametrize("alias", ["", "-v1", "v1\n", "v 1", "../v1", "vé", "a" * 65, None, 1])
+def test_an_alias_is_one_word_that_people_can_read(alias: t.Any) -> None:
+    document = sample()
+    document["predicate"]["alias"] = alias
+    with pytest.raises(FormatError, match="alias"):
+        statement.read(rewrite(document), what=WHAT)
+
+
+def test_a_statement_of_an_older_writer_names_neither_alias_nor_change() -> None:
+    older = dataclasses.replace(STATEMENT, alias=None, change=None)
+    predicate = payload_of(write(older), statement.PAYLOAD_TYPE)["predicate"]
+    assert not {"alias", "change"} & set(predicate)
+    assert statement.read(write(older), what=WHAT)[0] == older
+
+
+def test_that_there_is_no_change_is_another_thing_than_not_to_say_it() -> None:
+    none = dataclasses.replace(STATEMENT, change="")
+    assert payload_of(write(none), statement.PAYLOAD_TYPE)["predicate"]["change"] == ""
+    assert statement.read(write(none), what=WHAT)[0] == none
+
+
+@pytest.mark.parametrize("change", [None, 1, [], {}])
+def test_a_change_is_a_text(change: t.Any) -> None:
+    document = sample()
+    document["predicate"]["change"] = change
+    with pytest.raises(FormatError, match="change"):
+        statement.read(rewrite(document), what=WHAT)
