@@ -27,6 +27,7 @@ class ActionModule(HoldfastAction):
         **CHANGE,
         **CONTENT,
         "point": {"type": "str"},
+        "journal_dir": {"type": "str"},
     }
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -52,7 +53,7 @@ class ActionModule(HoldfastAction):
             )
         receipt = snapshot.snapshot(
             folder,
-            snapshot.HeardHost(HostTrip(self, task_vars)),
+            snapshot.HeardHost(HostTrip(self, task_vars), journal=options.journal_dir),
             host=host,
             policy=lambda: options.policy(host),
             store=lambda: location.store(check=options.check),

@@ -15,16 +15,20 @@ limit is another one; ``kind``, where it is ``command`` or ``environment``: text
 ``root`` is, that _texts.py gathers as ``source`` says; its ``volatile`` are regular expressions), ``program`` (how many
 bytes of _texts.py follow the request, where it has such components), ``limits`` (``bytes`` and ``entries`` of each
 component), ``deliver`` (``stdout``, how many bytes of compressed contents the answer may hold, default all;
-``folders``, where larger ones may be left).
+``folders``, where larger ones may be left), ``journal`` (the folder in which restores in place keep their
+journals, where it is another one than ``/var/lib/holdfast`` and, of a user who is not root, one below the home).
 
-**Answer**: ``{"host": {python, euid, time, machine}, "components": {name: {fingerprint, normalised, entries, bytes,
-left_out, left_out_bytes, changed_while_read, listing, contents}}}``; ``normalised`` is the fingerprint of what is not
-volatile, where the component has such patterns; ``listing`` for ``entries`` and ``content`` only. For ``content`` the
-contents of the ``file`` entries follow, compressed (zlib) as one stream, components in request order; ``contents`` has
-the places in ``listing`` of those entries, in the order in which their contents follow. Or ``{"error": {type, message,
-items, count}}`` with at most 200 items of ``count``; types: ``request``, ``root``, ``absent``, ``unreadable``,
-``too_large`` (items are the biggest paths, with sizes), ``command``, ``process``, ``ambiguous``, ``slow``,
-``no_folder``, ``no_space``, ``gone``, ``os``, ``internal``. No message holds content.
+**Answer**: ``{"host": {python, euid, time, machine, restores, restored}, "components": {name: {fingerprint, normalised,
+entries, bytes, left_out, left_out_bytes, changed_while_read, listing, contents}}}``; ``normalised`` is the fingerprint
+of what is not volatile, where the component has such patterns; ``listing`` for ``entries`` and ``content`` only. For
+``content`` the contents of the ``file`` entries follow, compressed (zlib) as one stream, components in request order;
+``contents`` has the places in ``listing`` of those entries, in the order in which their contents follow. Or
+``{"error": {type, message, items, count}}`` with at most 200 items of ``count``; types: ``request``, ``root``,
+``absent``, ``unreadable``, ``too_large`` (items are the biggest paths, with sizes), ``command``, ``process``,
+``ambiguous``, ``slow``, ``no_folder``, ``no_space``, ``gone``, ``os``, ``internal``. No message holds content.
+
+**Restores**: ``restores`` are the ids of restores in place that were open on this host when the walk began or when it
+ended, ten at most, ``restored`` is true where one came or went meanwhile. Who may not look into ``journal`` sees none.
 
 **Large contents**: what ``deliver`` lets no answer hold stands in a file, and the answer has ``{"file": {folder, size,
 sha256}}`` instead. The folder (0700) is a new one in the first of ``folders`` that this user can write, the file in it
@@ -86,6 +90,9 @@ MARK = "HOLDFAST1 "
 _OPS = ("fingerprint", "entries", "content")
 _FILES = "files"
 _CONTENTS = b"contents"
+_JOURNAL = "/var/lib/holdfast"
+_OWN_JOURNAL = "~/.local/state/holdfast"
+_MAX_RESTORES = 10
 _ABANDONED = 3600  # seconds
 _SPARE = 64 << 20  # bytes that are left free of a file system
 _BLOCK = 1 << 20
@@ -122,6 +129,10 @@ _PSEUDO = frozenset((
 # fmt: on
 _GLOB = re.compile(r"[*?\[]")
 _TEMPORARY = re.compile(rb"\.holdfast-[0-9a-f]{16}")
+# units that take back a restore in place which breaks off; they go with it
+_ARMED = re.compile(rb"holdfast-restore-[0-9a-f]{16}\.(?:service|timer)")
+_TEMPORARY_REASON = "working file of holdfast"
+_RESTORE = re.compile(rb"[0-9a-f]{16}")
 # https://bford.info/cachedir/
 _CACHE_TAG = b"CACHEDIR.TAG"
 _CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
@@ -384,6 +395,8 @@ class _Walk:
         for end in [at for at, char in enumerate(path) if char == "/" and at]:
             parent = path[:end]
             reason = self._excludes.reason(parent)
+            if _TEMPORARY.fullmatch(_bytes(parent.rpartition("/")[2])):
+                reason = _TEMPORARY_REASON
             if reason is None and self.entries.get(parent, {}).get("kind") == "symlink":
                 # an archive must not hold both
                 reason = f"below {parent}, which is captured as a symlink"
@@ -416,8 +429,9 @@ class _Walk:
     def _look(self, folder: int, name: bytes, path: str, depth: int) -> None:
         st = os.stat(name, dir_fd=folder, follow_symlinks=False)
         kind = stat.S_IFMT(st.st_mode)
-        if _TEMPORARY.fullmatch(name) or (kind == stat.S_IFDIR and name.startswith(b".holdfast-")):
-            self.left_out[path] = "working file of holdfast"
+        staged = kind == stat.S_IFDIR and name.startswith(b".holdfast-")
+        if staged or _TEMPORARY.fullmatch(name) or _ARMED.fullmatch(name):
+            self.left_out[path] = _TEMPORARY_REASON
             return
         reason = self._excludes.reason(path)
         if reason is not None:
@@ -764,9 +778,10 @@ def answer(request: t.Mapping[str, t.Any], texts: t.Any = None) -> tuple[dict[st
 
 def _checked(
     request: t.Mapping[str, t.Any], texts: t.Any
-) -> tuple[str, str, list[dict[str, t.Any]], dict[str, int], dict[str, t.Any]]:
+) -> tuple[str, str, list[dict[str, t.Any]], dict[str, int], dict[str, t.Any], list[str]]:
     try:
         op, root = request["op"], request.get("root", "/")
+        journals = _journals(str(request["journal"]) if "journal" in request else None)
         limits = {key: int(request["limits"][key]) for key in ("bytes", "entries")}
         components = [
             {
@@ -802,16 +817,23 @@ def _checked(
             raise ValueError("operation, root or component names are not usable")
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise _RefusedError("request", f"the request is not usable: {e}") from e
-    return op, root, components, limits, deliver
+    return op, root, components, limits, deliver, journals
 
 
 def _answer(
-    op: str, root: str, components: list[dict[str, t.Any]], limits: dict[str, int], deliver: dict[str, t.Any]
+    op: str,
+    root: str,
+    components: list[dict[str, t.Any]],
+    limits: dict[str, int],
+    deliver: dict[str, t.Any],
+    journals: list[str],
 ) -> tuple[dict[str, t.Any], bytes]:
     _sweep(deliver["folders"])
     spool = _Spool(deliver["stdout"], deliver["folders"]) if op == "content" else None
+    before = _open_restores(journals)
     try:
         header = _walked(op, root, components, limits, spool)
+        header["host"].update(_restores(before, _open_restores(journals)))
         told, contents = spool.finish() if spool is not None else ({}, b"")
     except BaseException:
         if spool is not None:
@@ -873,6 +895,38 @@ def _begun(root: int, component: dict[str, t.Any], limits: dict[str, int], spool
 def _host(now: int, root: str) -> dict[str, t.Any]:
     told = {"python": ".".join(map(str, sys.version_info[:3])), "euid": os.geteuid(), "time": now}
     return {**told, "machine": _machine(root)}
+
+
+def _journals(given: str | None) -> list[str]:
+    """The folders in which restores in place may keep their journals, unless one is given: root's, and this user's."""
+    if given is not None:
+        return [_expanded(given)]
+    return [_JOURNAL] if os.geteuid() == 0 else [_JOURNAL, _expanded(_OWN_JOURNAL)]
+
+
+def _open_restores(journals: t.Sequence[str]) -> tuple[set[str], int | None]:
+    """Ids of the restores in place that are open, and when one came or went last in the first of these folders.
+
+    One that was killed before it wrote its journal has changed nothing, and one that has ended has none any more.
+    """
+    ids: set[str] = set()
+    moved = None
+    for folder in map(_bytes, journals):
+        try:
+            # a user's own one holds what controllers keep, too
+            if folder == _bytes(journals[0]):
+                moved = os.stat(folder).st_mtime_ns
+            for name in os.listdir(folder):
+                if _RESTORE.fullmatch(name) and os.path.lexists(os.path.join(folder, name, b"journal.json")):
+                    ids.add(_text(name))
+        except (OSError, ValueError):
+            pass  # it is not there, or it is root's alone and this is another user
+    return ids, moved
+
+
+def _restores(before: tuple[set[str], int | None], after: tuple[set[str], int | None]) -> dict[str, t.Any]:
+    """What an answer says of restores, from what was there at the two ends of the walk."""
+    return {"restores": sorted(before[0] | after[0])[:_MAX_RESTORES], "restored": before[1] != after[1]}
 
 
 def _machine(root: str) -> str | None:

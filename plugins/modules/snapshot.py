@@ -87,6 +87,12 @@ options:
     description:
       - The name of the open recovery point. Without it C(main) where that is open, else a point for this host alone.
     type: str
+  journal_dir:
+    description:
+      - The folder on the host in which restores in place keep their journals, so that one that is open is seen. Without
+        it the variable C(holdfast_journal_dir) holds, else C(/var/lib/holdfast), and C(~/.local/state/holdfast) for who
+        is not root. What M(holdfast.config.restore) is given, this must be given too.
+    type: str
 seealso:
   - module: holdfast.config.recovery_point
 notes:
@@ -122,6 +128,14 @@ recovery_point:
   returned: success
   type: str
   sample: ""
+open_restores:
+  description:
+    - Restores in place that were open on the host while it was captured, by their ids. What differs is stored then,
+      and is chosen for a restore only where its digest or its recovery point is given.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 streams:
   description: What was done for each of the host's streams.
   returned: success
@@ -138,7 +152,8 @@ streams:
       sample: stored
     reason:
       description:
-        - V(first), V(drift), V(policy) (the declaration changed), V(renewal) (the lock runs short) or V(unchanged).
+        - V(first), V(drift), V(policy) (the declaration changed), V(renewal) (the lock runs short), V(restore) (the
+          newest snapshot was taken under a restore that is open no more) or V(unchanged).
       type: str
       sample: drift
     changed_components:

@@ -43,6 +43,12 @@ options:
     type: list
     elements: str
     default: []
+  streams:
+    description:
+      - List every live stream with the age of its newest snapshot and when it was last proven, as C(streams). Of a
+        large fleet that is a long list, so it is left out unless asked for. V(names) cannot tell.
+    type: bool
+    default: false
 seealso:
   - module: holdfast.config.restore
 notes:
@@ -58,6 +64,16 @@ EXAMPLES = r"""
 - name: Prove that every pack opens
   holdfast.config.verify:
     level: keys
+
+- name: Name what was never proven to restore
+  holdfast.config.verify:
+    level: signatures
+    streams: true
+  register: verified
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ verified.streams | selectattr('proven_at', 'none') | map(attribute='host') | unique }}"
 """
 
 RETURN = r"""
@@ -83,6 +99,7 @@ recovery_points:
       complete: true
       streams: 20
       change: CHG0031337
+      alias: v1.4.2
 snapshots:
   description: How many different snapshots these points name.
   returned: always
@@ -118,6 +135,53 @@ unsealed:
   returned: always
   type: int
   sample: 0
+live_streams:
+  description: How many streams are live, that is, have a newest snapshot that is kept. 0 at level V(names).
+  returned: always
+  type: int
+  sample: 21
+proven_streams:
+  description: Of how many of these a snapshot was ever proven. 0 at level V(names).
+  returned: always
+  type: int
+  sample: 20
+streams:
+  description: Every live stream, by host.
+  returned: with O(streams)
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The inventory name under which it was last proven to be as it is.
+      type: str
+      sample: web1
+    host_id:
+      description: The host's identity.
+      type: str
+      sample: web1
+    stream:
+      description: The stream's name, a tier or that of a pushed text.
+      type: str
+      sample: tier1
+    captured_at:
+      description: When its newest snapshot was made.
+      type: str
+      sample: "2026-11-21T01:16:23Z"
+    verified_at:
+      description: When the host was last seen to equal that snapshot; the age of this is what an RPO is about.
+      type: str
+      sample: "2026-11-26T01:16:20Z"
+    proven_at:
+      description:
+        - When a snapshot of it was last opened, written somewhere, read back, and found equal as a whole; not always
+          the newest one. Null where none was. A restore of some of its components or paths, and a record whose key the
+          root has removed since, prove nothing here.
+      type: str
+      sample: "2026-11-24T09:30:00Z"
+    restore_open:
+      description: Whether the newest snapshot was taken while a restore in place was open on the host.
+      type: bool
+      sample: false
 findings:
   description: What was found; an C(error) breaks a promise.
   returned: always

@@ -37,10 +37,14 @@ class Applied:
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """What stands on a host now, by component, and whether its half runs as root and so can set owners."""
+    """What stands on a host now, by component, and whether its half runs as root and so can set owners.
+
+    ``restores`` are the restores in place that are open there.
+    """
 
     entries: Mapping[str, tuple[Entry, ...]]
     privileged: bool
+    restores: tuple[str, ...] = ()
 
 
 class Host(Source):
@@ -48,6 +52,7 @@ class Host(Source):
 
     :param limit_bytes: what any component may hold, whatever it allows itself.
     :param deliver_bytes: compressed content that one answer may hold.
+    :param journal: the folder on it in which restores in place keep their journals, where it is no usual one.
     """
 
     def __init__(
@@ -57,11 +62,13 @@ class Host(Source):
         root: str = "/",
         limit_bytes: int = MOST_BYTES,
         deliver_bytes: int = DELIVER_BYTES,
+        journal: str | None = None,
     ) -> None:
         self._trip = trip
         self._root = root
         self._limit_bytes = limit_bytes
         self._deliver_bytes = deliver_bytes
+        self._journal = journal
 
     def survey(self, components: Sequence[Component]) -> Survey:
         """List what is there of each component, with digests.
@@ -71,7 +78,11 @@ class Host(Source):
         # what was sealed under a larger limit can be looked at whatever the limit is now
         unbounded = [dataclasses.replace(_as_files(one), max_bytes=self._limit_bytes) for one in components]
         header, _contents = self._ask("entries", unbounded, absent="leave_out")
-        return Survey(wire.read_listings(unbounded, header), privileged=wire.read_privilege(header))
+        return Survey(
+            wire.read_listings(unbounded, header),
+            privileged=wire.read_privilege(header),
+            restores=wire.read_told(header).restores,
+        )
 
     def apply(
         self, entries: Sequence[Entry], contents: Mapping[str, bytes], *, owners: bool, check: bool = False
@@ -133,7 +144,15 @@ class Host(Source):
     ) -> tuple[dict[str, object], bytes]:
         limits = {"bytes": self._limit_bytes, "entries": LIMIT_ENTRIES}
         deliver = None if op == "entries" else self._deliver_bytes
-        request = wire.tree_request(op, components, root=self._root, absent=absent, limits=limits, deliver=deliver)
+        request = wire.tree_request(
+            op,
+            components,
+            root=self._root,
+            absent=absent,
+            limits=limits,
+            deliver=deliver,
+            journal=self._journal,
+        )
         limit_bytes = _HEADER_BYTES + _LISTING_BYTES * len(components)
         printed = self._trip("tree", request, wire.program(components))
         header, contents = wire.read_answer(printed, limit_bytes=limit_bytes)

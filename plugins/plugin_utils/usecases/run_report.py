@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from ..errors import HoldfastError
+from ..model.point import RESTORE_OPEN
 from . import run_folder
 from .run_folder import OpenPoint, PointFolder, Receipt, open_points, twins
 
@@ -363,9 +364,12 @@ def _host_notes(receipt: Receipt) -> tuple[str, ...]:
     notes = [f"goes on with the streams of {receipt.follows}"] if receipt.follows else []
     if receipt.spoken_clock:
         notes.append(f"its clock is {receipt.spoken_clock}")
+    if receipt.restores:
+        notes.append(f"a restore was open there: {', '.join(receipt.restores)}; what differed is no rollback target")
     # what an unchanged stream was once marked with was said when it was stored
     stored = (part.entry for part in receipt.streams if part.entry is not None and part.reason != "unchanged")
-    return (*notes, *(mark for entry in stored for mark in entry.marks))
+    marks = (mark for entry in stored for mark in entry.marks if not mark.startswith(RESTORE_OPEN))
+    return (*notes, *marks)
 
 
 def _table(report: PointReport, width: int) -> list[str]:

@@ -26,6 +26,7 @@ from ..model.component import Component
 from ..model.content import ComponentContent, PlainFingerprint
 from ..model.entry import LeftOut, below_no_folder
 from ..model.point import (
+    RESTORE_OPEN,
     ObjectRef,
     StreamEntry,
     StreamState,
@@ -45,13 +46,22 @@ CLOCK_WARNING = dt.timedelta(minutes=5)
 
 
 class HeardHost(Host):
-    """A host that is captured; what it says of itself on the way is kept: its machine, and how wrong its clock is."""
+    """A host that is captured; what it says of itself on the way is kept.
 
-    def __init__(self, trip: wire.Trip) -> None:
-        super().__init__(trip)
+    That is its machine, how wrong its clock is, and which restores in place were open on it.
+    """
+
+    def __init__(self, trip: wire.Trip, *, journal: str | None = None) -> None:
+        super().__init__(trip, journal=journal)
         self.machine: str | None = None
+        self._restores: set[str] = set()
         self._asked = 0.0
         self._heard: tuple[float, int, float] | None = None
+
+    @property
+    def restores(self) -> tuple[str, ...]:
+        """The restores in place that were open in any of its trips so far."""
+        return tuple(sorted(self._restores))
 
     def clock_ahead(self, opened: OpenPoint) -> int:
         """By how many seconds its clock was ahead, at least, when it was asked last; less than none where behind."""
@@ -70,6 +80,7 @@ class HeardHost(Host):
     def _hear(self, header: Mapping[str, object]) -> None:
         told = wire.read_told(header)
         self.machine = told.machine
+        self._restores.update(told.restores)
         self._heard = self._asked, told.time, run_folder.monotonic()
 
 
@@ -110,7 +121,7 @@ def snapshot(
         streams = declared.streams()
         for stream in streams:
             root.retention(declared.classes[stream.retention_class])
-        worker = _Worker(host, identity, sheet, root, opened.now(), writer)
+        worker = _Worker(host, identity, sheet, root, opened.now(), writer, lambda: _restores(source))
         receipts = []
         connected: Store | None = None
         for decided in _decide(streams, Composite(source), worker, opened.opened_at, check=opened.check):
@@ -217,7 +228,11 @@ def _heard(source: Source, opened: OpenPoint) -> dict[str, t.Any]:
         return {}
     ahead = source.clock_ahead(opened)
     within = abs(ahead) <= CLOCK_WARNING.total_seconds()
-    return {"machine": source.machine, "clock_ahead": 0 if within else ahead}
+    return {"machine": source.machine, "clock_ahead": 0 if within else ahead, "restores": source.restores}
+
+
+def _restores(source: Source) -> tuple[str, ...]:
+    return source.restores if isinstance(source, HeardHost) else ()
 
 
 def _keep(folder: PointFolder, sealed: SealedSnapshot, refused: StoreError) -> None:
@@ -238,7 +253,10 @@ def _kept(error: StoreError, host: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Worker:
-    """What everything that is sealed for one host has in common."""
+    """What everything that is sealed for one host has in common.
+
+    ``restores`` gives the restores in place that were open on it in the trips so far.
+    """
 
     host: str
     host_id: str
@@ -246,6 +264,7 @@ class _Worker:
     root: Root
     now: dt.datetime
     writer: str
+    restores: Callable[[], tuple[str, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,7 +295,8 @@ def _decide(
     prints = {name: content.fingerprint for name, content in contents.items()}
     if later:
         prints.update(source.fingerprints([c for stream in later for c in stream.components]))
-    found = {stream.name: _compare(stream, sheet, prints) for stream in streams}
+    restoring = bool(worker.restores())
+    found = {stream.name: _compare(stream, sheet, prints, restoring=restoring) for stream in streams}
     due = [stream for stream in later if found[stream.name][0] != "unchanged"]
     if not check:
         contents.update(_content(source, due))
@@ -325,8 +345,13 @@ def _content(source: Source, streams: Sequence[Stream]) -> dict[str, ComponentCo
     return source.content(components) if components else {}
 
 
-def _compare(stream: Stream, sheet: HostSheet, prints: Mapping[str, PlainFingerprint]) -> tuple[str, tuple[str, ...]]:
-    """Why a stream must be stored, and the components that say so; ``unchanged`` where neither host nor policy has."""
+def _compare(
+    stream: Stream, sheet: HostSheet, prints: Mapping[str, PlainFingerprint], *, restoring: bool
+) -> tuple[str, tuple[str, ...]]:
+    """Why a stream must be stored, and the components that say so; ``unchanged`` where neither host nor policy has.
+
+    :param restoring: a restore in place is open on the host.
+    """
     entry = sheet.streams.get(stream.name)
     if entry is None:
         return "first", tuple(component.name for component in stream.components)
@@ -345,6 +370,9 @@ def _compare(stream: Stream, sheet: HostSheet, prints: Mapping[str, PlainFingerp
     stored_as = {name: fingerprint.definition for name, fingerprint in known.items()}
     if declared != stored_as or entry.retention_class != stream.retention_class or not comparable:
         return "policy", ()
+    # what was captured under an open restore is no rollback target: once none is open, what is there is stored as one
+    if not restoring and not entry.is_rollback_target:
+        return "restore", ()
     return "unchanged", ()
 
 
@@ -365,6 +393,7 @@ def key_fingerprint(plain: PlainFingerprint, key_id: str, host_keys: Mapping[str
 def _seal_stream(part: _ToStore, worker: _Worker) -> SealedSnapshot:
     host, sheet, root, now = worker.host, worker.sheet, worker.root, worker.now
     key_id = root.digest_key_id
+    restores = worker.restores()
     fingerprints = tuple(key_fingerprint(c.fingerprint, key_id, sheet.digest_keys) for c in part.contents)
     known = sheet.streams.get(part.stream.name)
     if known is not None:
@@ -380,6 +409,7 @@ def _seal_stream(part: _ToStore, worker: _Worker) -> SealedSnapshot:
         captured_at=now,
         digest_key=key_id,
         writer=worker.writer,
+        restore_open=bool(restores),
     )
     sealed, description, wrapped, escrow = seal_pack(origin, part.contents, root)
     host_key = sheet.digest_keys[key_id]
@@ -404,7 +434,10 @@ def _seal_stream(part: _ToStore, worker: _Worker) -> SealedSnapshot:
         pack=ObjectRef(description.name, "", len(sealed), lock_until),
         manifest=ObjectRef(name, "", len(manifest), lock_until),
         fingerprints=fingerprints,
-        marks=tuple(f"{c.component.name}: {mark}" for c in part.contents for mark in c.marks),
+        marks=(
+            *(f"{RESTORE_OPEN}: {restore}" for restore in restores),
+            *(f"{c.component.name}: {mark}" for c in part.contents for mark in c.marks),
+        ),
     )
     size = len(sealed) + len(manifest)
     left_out_bytes = sum(content.fingerprint.left_out_bytes for content in part.contents)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ..capture import wire
 from ..errors import (
@@ -17,26 +17,32 @@ from ..errors import (
     HoldfastError,
     KeyMissingError,
     ObjectMissingError,
-    SignatureError,
 )
 from ..format import entries as entries_format
 from ..format import names
-from ..format import record as record_format
 from ..format.names import Kind, ObjectName
 from ..format.pack import Pack
 from ..keyring import base as keys
 from ..keyring.base import Keyring
 from ..model import instant, keep
 from ..model.point import ObjectRef, StreamEntry, StreamState
-from ..model.record import PEOPLE_KINDS, Request
+from ..model.record import PEOPLE_KINDS, Record, Request
 from ..model.snapshot import Manifest
-from ..model.verification import Finding, Level, PointSummary, Report, Severity
+from ..model.verification import Finding, Level, PointSummary, Report, Severity, StreamSummary
 from ..store.base import Listed
-from . import approvals, objects, open_snapshot, points, records, snapshot, stamps
-from .repository import Repository, verify_signature
+from . import approvals, objects, open_snapshot, points, proofs, records, snapshot, stamps
+from .repository import Repository
 from .stamps import TimeStamping
 
-_SNAPSHOT_FIELDS = ("host", "host_id", "stream", "retention_class", "captured_at", "fingerprints")
+_SNAPSHOT_FIELDS = (
+    "host",
+    "host_id",
+    "stream",
+    "retention_class",
+    "captured_at",
+    "fingerprints",
+    "is_rollback_target",
+)
 # states in which a run proves that the lock is long enough
 _LOCKED_ANEW = (StreamState.STORED, StreamState.UNCHANGED, StreamState.CARRIED)
 _NAMED = 10
@@ -92,6 +98,8 @@ class _Verification:
         self._links()
         summaries: list[PointSummary] = []
         entries: dict[str, list[StreamEntry]] = {}
+        witnessed: list[tuple[str, Record]] = []
+        streams: tuple[StreamSummary, ...] = ()
         records = opened = 0
         if self._level >= Level.SIGNATURES:
             newest: dict[str, dict[tuple[str, str], StreamEntry]] = {}
@@ -103,8 +111,10 @@ class _Verification:
                 if point.body.full:
                     covers[point.id] = (point, point.body.covers)
             self._covers(newest, covers)
-            self._fading()
-            records = sum(self._record(name) for name, parts in parsed.items() if parts.kind is Kind.RECORD)
+            live = points.live(self._repository, now=self._now)
+            self._fading(live)
+            records = sum(self._record(name, witnessed) for name, parts in parsed.items() if parts.kind is Kind.RECORD)
+            streams = self._streams(live, witnessed, (entry for told in entries.values() for entry in told))
         if self._level >= Level.CONTENT:
             for name in parsed:
                 self._versions(name)
@@ -125,6 +135,7 @@ class _Verification:
             timestamped=self._timestamped,
             unsealed=self._unsealed(parsed, entries) if self._level >= Level.SIGNATURES else 0,
             findings=tuple(self._findings),
+            streams=streams,
         )
 
     def _names(self) -> dict[str, ObjectName]:
@@ -325,9 +336,25 @@ class _Verification:
                     "Restore these by the id of an older recovery point, and find out who signed this one.",
                 )
 
-    def _fading(self) -> None:
+    def _streams(
+        self, live: points.Live, witnessed: Sequence[tuple[str, Record]], entries: Iterable[StreamEntry]
+    ) -> tuple[StreamSummary, ...]:
+        proven = proofs.gather(self._repository, witnessed, entries, now=self._now)
+        return tuple(
+            StreamSummary(
+                host=entry.name,
+                host_id=entry.host_id,
+                stream=entry.stream,
+                captured_at=entry.captured_at,
+                verified_at=entry.verified_at,
+                proven_at=proven[entry.key].at if entry.key in proven else None,
+                restore_open=not entry.is_rollback_target,
+            )
+            for entry in sorted(live.streams.values(), key=lambda entry: (entry.name, *entry.key))
+        )
+
+    def _fading(self, live: points.Live) -> None:
         """The gate's warning: a newest copy that has less than half of its class's days left."""
-        live = points.live(self._repository, now=self._now)
         for entry in keep.fading(live.streams.values(), self._root.classes, self._now):
             self._find(
                 Severity.WARNING,
@@ -480,7 +507,8 @@ class _Verification:
                     pass
         return self._host_keys[wanted]
 
-    def _record(self, name: str) -> int:
+    def _record(self, name: str, witnessed: list[tuple[str, Record]]) -> int:
+        """Judge a record; one that counts, and that a machine signed with a key that still does, is *witnessed*."""
         parts = names.parse(name)
         if parts.record in (approvals.REQUEST, approvals.APPROVAL):
             # nothing counts by them: who completes a request judges them
@@ -491,26 +519,17 @@ class _Verification:
                 if record.request is not None:
                     self._signed_when(name, record.at, record.request)
                 return 1
-            record, envelope = record_format.read(objects.read(self._store, name), what=name)
-            signed = verify_signature(
-                self._repository.chain, record.root, envelope, use="record", at=record.at, what=name
-            )
-            if record.request is not None:
-                raise FormatError("holds a request, and a machine signed it", item=name)
-            if signed.key_id != record.by:
-                raise SignatureError("is signed by another key than it says", item=name)
-            if (parts.record, parts.at) != (record.kind, record.at):
-                raise FormatError("is named after another kind or time than it says", item=name)
-            if record.repository != self._root.repository:
-                raise FormatError("belongs to another repository or root", item=name)
+            record, removed = proofs.read_record(self._repository, name)
         except (FormatError, ObjectMissingError) as e:
             self._error(name, e, "counts as not there")
             return 0
-        if signed.removed is not None:
+        if removed is None:
+            witnessed.append((name, record))
+        else:
             self._find(
                 Severity.WARNING,
                 name,
-                f"is signed by a key that root link {signed.removed.link} has removed",
+                f"is signed by a key that root link {removed.link} has removed",
                 "Believe it only if its digest is known elsewhere: a ticket, a job's result, the SIEM.",
             )
         return 1
@@ -560,4 +579,5 @@ def _summary(point: points.Point) -> PointSummary:
         complete=point.statement.complete,
         streams=len(point.body.streams),
         change=str(point.body.change.get("id", "")),
+        alias=point.body.alias or "",
     )

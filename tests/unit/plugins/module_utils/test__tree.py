@@ -14,6 +14,7 @@ import json
 import os
 import pwd
 import random
+import shutil
 import stat
 import subprocess
 import sys
@@ -33,6 +34,8 @@ from . import ways
 from .ways import Capture, Captured, capture_request, captured, component
 
 APP = "/etc/app"
+RESTORE = "0123456789abcdef"
+STAGE = f".holdfast-{RESTORE}"
 
 
 def error(capture: Capture, request: t.Any) -> dict[str, t.Any]:
@@ -164,7 +167,7 @@ def test_operations(capture: Capture, root: Path) -> None:
     listed, short = entries[0]["components"]["app"], plain[0]["components"]["app"]
     assert {**listed, "contents": content[0]["components"]["app"]["contents"]} == content[0]["components"]["app"]
     assert short == {key: value for key, value in listed.items() if key != "listing"}
-    assert set(plain[0]["host"]) == {"python", "euid", "time", "machine"}
+    assert set(plain[0]["host"]) == {"python", "euid", "time", "machine", "restores", "restored"}
     assert plain[0]["host"]["euid"] == os.geteuid()
 
 
@@ -472,9 +475,176 @@ def test_working_files_of_a_restore_are_never_captured(capture: Capture, root: P
     (root / ".holdfast-4711/shadow").touch()
     (root / ".holdfast-0123456789abcdef").touch()
     (root / ".holdfast-notes").touch()
+    (root / "holdfast-restore-0123456789abcdef.timer").touch()
+    (root / "holdfast-restore-0123456789abcdef.conf").touch()
     found = captured(capture, root, "/")
-    assert list(found.entries) == ["/", "/.holdfast-notes"]
-    assert set(found.left_out) == {"/.holdfast-0123456789abcdef", "/.holdfast-4711"}
+    assert list(found.entries) == ["/", "/.holdfast-notes", "/holdfast-restore-0123456789abcdef.conf"]
+    armed = "/holdfast-restore-0123456789abcdef.timer"
+    assert set(found.left_out) == {"/.holdfast-0123456789abcdef", "/.holdfast-4711", armed}
+
+
+@pytest.mark.parametrize("declared", ["/app", "/app/.*", "/app/.*/*", "/app/.*/new/*", f"/app/{STAGE}/new"])
+def test_what_a_restore_stages_is_never_captured(capture: Capture, root: Path, declared: str) -> None:
+    (root / "app" / STAGE / "new").mkdir(parents=True)
+    (root / "app" / STAGE / "new/shadow").touch()
+    (root / "app" / STAGE / "1").touch()
+    (root / "app/.hidden").mkdir()
+    (root / "app/.hidden/kept").touch()
+    found = captured(capture, root, declared, "/app/.hidden/kept")
+    assert not [path for path in found.entries if STAGE in path]
+    assert found.left_out
+    assert set(found.left_out.values()) == {"working file of holdfast"}
+
+
+def test_a_staged_folder_is_no_drift(capture: Capture, root: Path) -> None:
+    ways.build(root)
+    before = captured(capture, root, APP).fingerprint
+    (root / "etc/app" / STAGE).mkdir()
+    assert captured(capture, root, APP).fingerprint == before
+
+
+# Restores in place that are open
+
+
+@pytest.fixture
+def journal(root: Path) -> Path:
+    """The folder of journals of a host on which no restore was made yet."""
+    return root / "var/lib/holdfast"
+
+
+def opened(journal: Path, restore: str = RESTORE) -> Path:
+    """Put a journal there, as a restore in place does; returns its folder."""
+    folder = journal / restore
+    folder.mkdir(parents=True)
+    (folder / "journal.json").write_text("{}")
+    return folder
+
+
+def told(capture: Capture, root: Path, journal: Path, **more: t.Any) -> tuple[list[str], bool]:
+    (root / "a").touch()
+    host = capture({**capture_request(root, component("/a"), **more), "journal": str(journal)})[0]["host"]
+    return host["restores"], host["restored"]
+
+
+@pytest.mark.parametrize("op", ["fingerprint", "entries", "content"])
+def test_an_open_restore_is_told(capture: Capture, root: Path, journal: Path, op: str) -> None:
+    assert told(capture, root, journal, op=op) == ([], False)
+    opened(journal)
+    opened(journal, "f" * 16)
+    assert told(capture, root, journal, op=op) == ([RESTORE, "f" * 16], False)
+
+
+def test_what_is_no_journal_is_no_open_restore(root: Path, journal: Path) -> None:
+    # killed while it staged: nothing was changed
+    (journal / RESTORE).mkdir(parents=True)
+    (journal / RESTORE / ".new-journal.json").touch()
+    (journal / ("e" * 16)).touch()
+    for odd in ("journal.json", RESTORE.upper(), RESTORE[1:], f"{RESTORE}0", "x" * 16):
+        opened(journal, odd)
+    (root / STAGE).mkdir()
+    assert told(_tree.answer, root, journal) == ([], False)
+
+
+@pytest.mark.parametrize(
+    "folder", ["relative", "/nonexistent/journals", "/dev/null", "/dev/null/x", "a\0b", "/" + "x" * 5000]
+)
+def test_a_folder_that_cannot_be_looked_at_is_no_error(root: Path, folder: str) -> None:
+    assert told(_tree.answer, root, Path(folder)) == ([], False)
+
+
+def test_a_folder_that_is_somebody_elses_is_no_error(
+    root: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(journal)
+    listed = os.listdir
+
+    def listdir(path: t.Any = ".") -> t.Any:
+        if path == os.fsencode(journal):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    assert told(_tree.answer, root, journal) == ([], False)
+
+
+def test_ten_open_restores_are_told(root: Path, journal: Path) -> None:
+    for number in range(12):
+        opened(journal, f"{number:016x}")
+    assert told(_tree.answer, root, journal)[0] == [f"{number:016x}" for number in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("before", "while_walked", "says"),
+    [
+        (False, ["open"], ([RESTORE], True)),
+        (True, ["close"], ([RESTORE], True)),
+        (True, [], ([RESTORE], False)),
+        (False, ["open", "close"], ([], True)),
+    ],
+)
+def test_a_restore_that_comes_or_goes_while_a_host_is_walked_is_told(
+    root: Path,
+    journal: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: bool,
+    while_walked: list[str],
+    says: tuple[list[str], bool],
+) -> None:
+    journal.mkdir(parents=True)
+    if before:
+        opened(journal)
+    os.utime(journal, ns=(0, 0))
+    walked = _tree._walked
+
+    def walk(*args: t.Any) -> dict[str, t.Any]:
+        for step in while_walked:
+            if step == "open":
+                opened(journal)
+            else:
+                shutil.rmtree(journal / RESTORE)
+        return walked(*args)
+
+    monkeypatch.setattr(_tree, "_walked", walk)
+    assert told(_tree.answer, root, journal) == says
+
+
+@pytest.mark.parametrize(
+    ("euid", "given", "looked_in"),
+    [
+        (0, None, ["/var/lib/holdfast"]),
+        (1000, None, ["/var/lib/holdfast", "/home/ada/.local/state/holdfast"]),
+        (0, "/srv/journals/", ["/srv/journals"]),
+        (1000, "~/journals", ["/home/ada/journals"]),
+    ],
+)
+def test_the_journals_are_looked_for_where_restores_keep_them(
+    root: Path, monkeypatch: pytest.MonkeyPatch, euid: int, given: str | None, looked_in: list[str]
+) -> None:
+    asked: list[list[str]] = []
+
+    def look(journals: list[str]) -> tuple[set[str], None]:
+        asked.append(journals)
+        return {RESTORE}, None
+
+    (root / "a").touch()
+    monkeypatch.setattr(_tree, "_open_restores", look)
+    monkeypatch.setattr(os, "geteuid", lambda: euid)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _uid: types.SimpleNamespace(pw_dir="/home/ada", pw_name="ada"))
+    monkeypatch.setattr(_tree, "_user", lambda _uid: "ada")
+    asking = capture_request(root, component("/a"))
+    host = _tree.answer(asking if given is None else {**asking, "journal": given})[0]["host"]
+    assert host["restores"] == [RESTORE]
+    assert asked == [looked_in] * 2
+
+
+def test_restores_of_root_and_of_this_user_are_told(root: Path, journal: Path) -> None:
+    own = root / "home/.local/state/holdfast"
+    opened(journal)
+    opened(own, "f" * 16)
+    places = [str(journal), str(own), str(root / "nonexistent")]
+    assert _tree._open_restores(places) == ({RESTORE, "f" * 16}, journal.stat().st_mtime_ns)
+    # a controller that runs as this user keeps its own things there
+    assert _tree._open_restores(places[::-1]) == ({RESTORE, "f" * 16}, None)
 
 
 # What cannot be read

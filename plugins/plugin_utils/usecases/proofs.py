@@ -1,0 +1,161 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Proofs: when each stream was last opened and compared equal, by the signed records of who did it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from ..errors import FormatError, ObjectMissingError, SignatureError
+from ..format import names
+from ..format import record as record_format
+from ..model.point import StreamEntry
+from ..model.record import Record
+from ..model.root import Root
+from ..store.base import Listed
+from . import objects, open_snapshot, points, records
+from .repository import Repository, verify_signature
+from .restore_record import EQUAL, RESTORE
+
+# kinds of records that say how opening and comparing a snapshot ended
+_KINDS = frozenset({RESTORE})
+
+
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """A stream of which a snapshot was opened, and compared equal as a whole.
+
+    ``record`` is the name of the record that says so, ``source`` its kind; ``snapshot`` the digest of the manifest,
+    ``components`` all that it holds.
+    """
+
+    at: dt.datetime
+    record: str
+    source: str
+    snapshot: str
+    components: tuple[str, ...]
+
+
+def proven(repository: Repository) -> dict[tuple[str, str], Proof]:
+    """The last proof of every stream that has one, by identity of the host and stream.
+
+    Reads every point and every record of these kinds that is left. What is not believed proves nothing.
+    """
+    entries = [entry for point in points.history(repository) for entry in point.body.streams]
+    witnessed = []
+    for kind in sorted(_KINDS):
+        for name, versions in records.record_names(repository, kind).items():
+            with contextlib.suppress(FormatError, ObjectMissingError):
+                record, removed = read_record(repository, name, versions)
+                if removed is None:
+                    witnessed.append((name, record))
+    return gather(repository, witnessed, entries, now=objects.now(repository.store))
+
+
+def read_record(
+    repository: Repository, name: str, versions: Sequence[Listed] | None = None
+) -> tuple[Record, Root | None]:
+    """Read a record that a machine signed, and check its signature.
+
+    :param versions: of *name*, where the caller has listed them.
+    :returns: it, and the first later root link that no longer lets its key sign.
+    :raises SignatureError: no record key of its root signed it, or another one than it says.
+    :raises FormatError, ObjectMissingError: not readable, or not what its name says.
+    """
+    record, envelope = record_format.read(objects.read(repository.store, name, listed=versions), what=name)
+    signed = verify_signature(repository.chain, record.root, envelope, use="record", at=record.at, what=name)
+    if record.request is not None:
+        raise FormatError("holds a request, and a machine signed it", item=name)
+    if signed.key_id != record.by:
+        raise SignatureError("is signed by another key than it says", item=name)
+    parts = names.parse(name)
+    if (parts.record, parts.at) != (record.kind, record.at):
+        raise FormatError("is named after another kind or time than it says", item=name)
+    if record.repository != repository.name:
+        raise FormatError("belongs to another repository or root", item=name)
+    return record, signed.removed
+
+
+def gather(
+    repository: Repository,
+    witnessed: Iterable[tuple[str, Record]],
+    entries: Iterable[StreamEntry],
+    *,
+    now: dt.datetime,
+) -> dict[tuple[str, str], Proof]:
+    """The last proof of every stream, from records that are believed.
+
+    :param witnessed: records with their names; none whose key a later root link has removed, since who took it could
+        say any time.
+    :param entries: what believed points hold: a record names snapshots, and they say whose these are.
+    :param now: the store's time; what lies ahead proves nothing.
+    """
+    by_digest = {entry.manifest.sha256: entry for entry in entries}
+    found: dict[tuple[str, str], Proof] = {}
+    for name, record in witnessed:
+        if record.kind not in _KINDS or record.detail.get("result") != EQUAL or record.at > now + points.CLOCK_SKEW:
+            continue
+        for entry in _compared_whole(repository, record, by_digest):
+            # nobody has opened it before it was there
+            if record.at < entry.captured_at - points.CLOCK_SKEW:
+                continue
+            proof = Proof(record.at, name, record.kind, entry.manifest.sha256, _components(entry))
+            known = found.get(entry.key)
+            if known is None or (known.at, known.record) < (proof.at, proof.record):
+                found[entry.key] = proof
+    return found
+
+
+def _compared_whole(
+    repository: Repository, record: Record, by_digest: Mapping[str, StreamEntry]
+) -> Iterator[StreamEntry]:
+    """The snapshots that a record is about in all of their components and paths."""
+    told = record.subject.get("streams")
+    if told is None:
+        yield from _compared_before(repository, record, by_digest)
+        return
+    for part in told if isinstance(told, list) else ():
+        entry = by_digest.get(str(part.get("snapshot"))) if isinstance(part, Mapping) else None
+        if (
+            entry is not None
+            and (part.get("host_id"), part.get("stream")) == entry.key
+            and part.get("whole") is True
+            and _texts(part.get("components")) == sorted(_components(entry))
+        ):
+            yield entry
+
+
+def _compared_before(
+    repository: Repository, record: Record, by_digest: Mapping[str, StreamEntry]
+) -> Iterator[StreamEntry]:
+    """The same of a record of the older form, which names snapshots alone, and counts the paths that were compared.
+
+    It is about all of them where there are as many: a restore of some components has compared fewer.
+    """
+    named = [by_digest.get(digest) for digest in _texts(record.subject.get("snapshots"))]
+    entries = [entry for entry in named if entry is not None]
+    paths: set[str] = set()
+    try:
+        for entry in entries:
+            manifest = open_snapshot.read_manifest(repository, entry)
+            paths.update(keyed.entry.path for component in manifest.components for keyed in component.entries)
+    except (FormatError, ObjectMissingError):
+        return
+    if len(entries) == len(named) and record.detail.get("entries") == len(paths):
+        yield from entries
+
+
+def _texts(value: t.Any) -> list[str]:
+    """A list of texts, in order; empty where it is anything else."""
+    listed = value if isinstance(value, list) else []
+    return sorted(listed) if all(isinstance(text, str) for text in listed) else []
+
+
+def _components(entry: StreamEntry) -> tuple[str, ...]:
+    return tuple(fingerprint.component for fingerprint in entry.fingerprints)
