@@ -1,0 +1,397 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of a configuration may be shown: secrets masked, and nothing that a terminal would obey.
+
+A mask is the same whatever it hides. Of lines that no pattern knows nobody can tell whether they hold a secret: what a
+component declares as ``secrets`` adds to what is known here of software in general.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+
+from ..errors import PolicyError
+
+MASK = "<secret>"
+LONG = "<long line>"
+# a longer line is not shown at all: what a pattern needs to know a secret by may stand behind the place of a cut
+LINE_CHARACTERS = 4096
+# components of this data class show no content
+SECRET_CLASS = "secret"
+
+_GROUP = "secret"
+# those with a salt beside are WordPress's
+_KEY = (
+    r"(?:(?:api|access|auth|client|encryption|logged[-_]in|master|nonce|private|pre-?shared|secret|shared|signing)"
+    r"[-_. ]?key|(?:auth|logged[-_]in|nonce)[-_]salt)"
+)
+_WORD = (
+    r"(?:(?<!no)pass(?:word|wd|phrase|code)|(?<!by)pass(?![a-z])|pwd|secret|token|credential|community|psk|bind[-_]?pw"
+    rf"|{_KEY})"
+)
+# what is on or off is no secret
+_SWITCH = r"(?!(?:false|no|none|null|off|on|true|yes)\s*[,;]?\s*(?:#.*)?$)"
+# nsswitch.conf(5) spells its first line like an assignment of a password
+_NO_ACCOUNTS = r"(?!passwd:\s+(?:compat|db|files|ldap|nis|sss|systemd|winbind)\b)"
+# pam.conf(5) calls a kind of rule so
+_NO_RULE = (
+    r"(?!(?:include|substack)\s+[\w-]+\s*$|(?:\[[^\]]{0,200}\]|optional|required|requisite|sufficient)\s+\S*pam_)"
+)
+# an assignment has its own pattern, which shows the sign
+_VALUE = rf"(?![=:]){_SWITCH}{_NO_RULE}"
+# a name that ends in a word for secrets, as a directive that takes one; nginx's proxy_pass and the like take an address
+_DIRECTIVE = (
+    r"[\w.-]{0,40}?(?:(?<!no)passw(?:or)?d|passphrase|(?:[-_]|require|root)pw|secret|token|credential|psk"
+    r"|(?<!set )(?<!match )community6?"
+    r"|(?<!fastcgi)(?<!first)(?<!grpc)(?<!memcached)(?<!proxy)(?<!uwsgi)(?<!scgi)[-_]pass"
+    rf"|{_KEY}|authentication-key|message-digest-key|key-string)\d?[\"']?"
+)
+# the same as a word in the middle of a line; routing protocols set and match communities that are none
+_WITHIN = (
+    r"(?<![\w./-])(?:passw(?:or)?d|passphrase|secret|psk|(?<!set )(?<!match )community|authentication-key"
+    r"|message-digest-key|key-string)"
+)
+# what stands close to the sign of a comment is more often a directive
+_PROSE = r"\s*(?:#+|;+|//+)\s"
+# in a comment: one word, or what has a digit beside a letter, is taken for a secret; the rest for prose
+_TOLD = r"(?:[^\s;,]+[;,]?\s*(?:#.*)?$|(?=.{0,100}?(?:[A-Za-z]\d|\d[A-Za-z]))\S.*)"
+# directives whose first argument is a name, and whose second is its value
+_SETS = (
+    r"(?:arg|define|env|set(?!\s+community\b)|set-?env|[\w-]{0,40}(?:add|set)[-_]header|[\w-]{0,40}_param"
+    r"|(?:request)?header\s+(?:always\s+)?(?:add|append|set))"
+)
+_SETTING = rf"[\"'$]?[\w.-]{{0,40}}?{_WORD}[\w.-]{{0,40}}[\"']?"
+# between the word and the sign of an assignment, as in $cfg['db_password_2'] = and in <property name="password" value=
+_MORE = r"[\w.\]-]{0,40}[\"'\])]{0,3}(?:\s+value)?"
+_CRYPT = r"\$(?:y|gy|7|2[abxy]?|6|5|1|3|md5|sha1|apr1|argon2[di]{1,2}|scrypt|pbkdf2[\w-]*)\$"
+_WORD_HINTS = ("pass", "pw", "secret", "token", "credential", "community", "psk")
+# names of keys, spelled without what stands between their words
+_KEY_HINTS = (
+    *("apikey", "accesskey", "authkey", "clientkey", "encryptionkey", "loggedinkey", "masterkey", "noncekey"),
+    *("privatekey", "sharedkey", "signingkey", "authenticationkey", "digestkey", "keystring"),
+    *("authsalt", "loggedinsalt", "noncesalt"),
+)
+# How secrets are spelled whatever the software: assignments, options, directives, hashes, headers, URLs, known tokens.
+# Before them what a line has in lower case that one of them matches: most lines need no pattern.
+_KNOWN = tuple(
+    (hints, tuple(re.compile(pattern) for pattern in patterns))
+    for hints, patterns in (
+        (
+            (*_WORD_HINTS, *_KEY_HINTS),
+            (
+                rf"(?i){_NO_ACCOUNTS}{_WORD}{_MORE}\s*(?:=>|:=|[=:])\s*(?P<secret>{_SWITCH}\S.*)",
+                rf"(?i){_WORD}[\w.-]{{0,40}}\s+(?P<secret>[\"'].+)",
+                rf"(?i){_WORD}[\w.-]{{0,40}}[\"']\s*,\s*(?P<secret>{_SWITCH}\S.*)",
+                rf"(?i)<[\w.:-]{{0,40}}{_WORD}[\w.:-]{{0,40}}(?:\s[^<>]*)?>(?P<secret>[^<]+)",
+                rf"(?i)(?<!\w)--?[\w-]{{0,40}}?{_WORD}[\w-]{{0,40}}(?:=|\s+)(?P<secret>{_NO_RULE}\S.*)",
+                rf"(?i)^(?!{_PROSE})\s*(?:[#;/!-]+\s*|export\s+)?{_DIRECTIVE}\s+(?P<secret>{_VALUE}\S.*)",
+                rf"(?i)^(?!{_PROSE}).*?{_WITHIN}\s+(?P<secret>{_VALUE}\S.*)",
+                rf"(?i)(?:^|[\s#;]){_DIRECTIVE}\s+(?P<secret>{_VALUE}{_TOLD})",
+                rf"(?i)(?:^|[\s#;]){_SETS}\s+{_SETTING}\s+(?P<secret>{_VALUE}\S.*)",
+            ),
+        ),
+        (
+            ("key ", "key\t"),
+            (r"(?i)^[\s#!;-]*(?:export\s+)?[\w-]{0,40}?(?:host|peer|server)\s(?:.*?\s)??key\s+(?P<secret>\S.*)",),
+        ),
+        (
+            ("pass", "pw", "psk", "masterauth"),
+            (r"(?i)(?:^|[^\w-])(?:auth_pass|bindpw|masterauth|requirepass|rootpw|wpa-psk)\s+(?P<secret>\S.*)",),
+        ),
+        (
+            ("com2sec", "createuser", "usmuser", "trapsink", "trap2sink", "informsink"),
+            (
+                # what snmpd and snmptrapd read
+                r"(?i)\b(?:createUser(?:\s+-e\s+\S+)?\s+(?:\"[^\"]*\"|\S+)|usmUser)\s+(?P<secret>\S.*)",
+                r"(?i)\bcom2sec6?\s+(?:-Cn\s+\S+\s+)?\S+\s+\S+\s+(?P<secret>\S.*)",
+                r"(?i)\b(?:trap2?|inform)sink\s+\S+\s+(?P<secret>\S.*)",
+            ),
+        ),
+        (
+            (" -u", "\t-u", "--user", "--proxy-user"),
+            (r"(?:\s-u ?|--user[= ]|--proxy-user[= ])[^\s:]+:(?P<secret>\S+)",),
+        ),
+        (("mariadb", "mysql"), (r"\b(?:mariadb|mysql)\S*\s(?:.*\s)?-p(?P<secret>\S+)",)),
+        (("sshpass",), (r"\bsshpass\s+-p\s*(?P<secret>\S+)",)),
+        # crypt(5), "AVAILABLE HASHING METHODS", and those of Apache, OpenLDAP, PostgreSQL and GRUB
+        (
+            (
+                *("$y$", "$gy$", "$7$", "$2", "$6$", "$5$", "$1$", "$3$", "$md5$", "$sha1$", "$apr1$"),
+                *("$argon2", "$scrypt$", "$pbkdf2"),
+            ),
+            (rf"(?P<secret>{_CRYPT}[^\s:\"']+)",),
+        ),
+        (
+            ("{sha", "{ssha", "{md5", "{smd5", "{crypt", "{pbkdf2", "scram-sha-", "grub.pbkdf2.", "md5"),
+            (
+                r"(?i)\{(?:S?SHA\d*|S?MD5|CRYPT|PBKDF2[\w-]*)\}(?P<secret>\S+)",
+                r"(?:SCRAM-SHA-\d+\$|grub\.pbkdf2\.|\bmd5(?=[0-9a-f]{32}\b))(?P<secret>\S+)",
+            ),
+        ),
+        (
+            ("authorization", "cookie", "bearer"),
+            (
+                r"(?i)\b(?:authorization[\"']?\s*[:=\s]|cookie[\"']?\s*[:=])\s*(?P<secret>\S.*)",
+                r"(?i)\bbearer\s+(?P<secret>\S+)",
+            ),
+        ),
+        (("://",), (r"://[^\s/:@]*:(?P<secret>\S+)@",)),
+        (
+            ("akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
+            (r"(?P<secret>\b(?:AKIA|ASIA)[A-Z0-9]{16}|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,})",),
+        ),
+        (
+            ("xox", "sk_", "hvb.", "hvs.", "hvr.", "aiza"),
+            (
+                r"(?P<secret>\bxox[abeoprs]-[\w-]{10,}|\bsk_(?:live|test)_\w{10,}|\bhv[bsr]\.[\w-]{20,}|\bAIza[\w-]{30,})",
+            ),
+        ),
+        (
+            ("eyj", "age-secret-key-"),
+            (r"(?P<secret>\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|(?i:AGE-SECRET-KEY-1\w+))",),
+        ),
+    )
+)
+_BLOCK_HINTS = ("begin ", "private-lines:")
+# without those that another is part of
+_ALL_HINTS = {*_BLOCK_HINTS, *(hint for hints, _patterns in _KNOWN for hint in hints)}
+_HINTS = tuple(one for one in sorted(_ALL_HINTS) if not any(other in one for other in _ALL_HINTS - {one}))
+# DES, in a line of passwd(5) or shadow(5)
+_DES = re.compile(r":!{0,2}(?P<secret>[./0-9A-Za-z]{13}):\d*:\d*:")
+# the head of a YAML block scalar (YAML 1.2, 8.1) that is a secret: it stands on the deeper lines that follow
+_SCALAR = re.compile(rf"(?i){_WORD}[\w.-]{{0,40}}[\"']?\s*:\s+(?:[!&]\S*\s+){{0,2}}[|>][-+]?\d?[-+]?\s*(?:#.*)?$")
+_INDENT = re.compile(r"\s*")
+# of a head in a comment, or in a list, the key says how deep it stands
+_LEAD = re.compile(r"\s*(?:#+\s*)?(?:-\s+)*")
+# RFC 7468, and what writes like it: what is not known to be public is taken for a private key
+_BEGIN = re.compile(r"-{4,5} ?BEGIN (?P<what>[^-\r\n]{1,64}?) ?-{4,5}|^Private-Lines:")
+_END = re.compile(r"-{4,5} ?END [^-\r\n]{1,64}-{4,5}")
+_PUBLIC = re.compile(
+    r"(?:TRUSTED |X509 |NEW )?CERTIFICATE(?: REQUEST)?|X509 CRL|PKCS7|CMS|(?:DH|EC) PARAMETERS"
+    r"|(?:RSA |SSH2 )?PUBLIC KEY|PGP (?:PUBLIC KEY BLOCK|SIGNATURE)|SSH SIGNATURE"
+)
+# files that are secrets by what they are
+_PRIVATE = re.compile(
+    r"(?i)/ssh_host_[^/]*_key$|/id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?$|/g?shadow-?$|/private/"
+    r"|\.(?:jks|kdbx|key|keys|keystore|keytab|p12|pfx|ppk|psk)$|(?:secret|credential)[^/]*$"
+    r"|/\.?(?:htpasswd|netrc|pgpass)$"
+)
+
+
+def is_private(path: str) -> bool:
+    """Whether a file holds secrets by its name, so that nothing of it is shown."""
+    return bool(_PRIVATE.search(path))
+
+
+def visible(text: str) -> str:
+    """*text* as a terminal may have it: what it would obey, and what nobody sees, is spelled out.
+
+    Bytes that are no UTF-8 show as ``\\xff``. A tab stays a tab.
+    """
+    if text.isprintable() and text.isascii():
+        return text
+    return "".join(one if one == "\t" or one == " " or one.isprintable() else _spelled(one) for one in text)
+
+
+def _spelled(character: str) -> str:
+    code = ord(character)
+    # a byte that was decoded with surrogateescape
+    code = code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code
+    if code <= 0xFF:
+        return {"\n": "\\n", "\r": "\\r"}.get(character, f"\\x{code:02x}")
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Redactor:
+    """Masks the secrets in a component's texts.
+
+    ``secrets`` are the component's own patterns: of a matching line the group ``secret`` is masked, or all of it.
+    ``wholly`` says that nothing of its content is shown.
+    """
+
+    secrets: tuple[str, ...] = ()
+    wholly: bool = False
+    _patterns: tuple[re.Pattern[str], ...] = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        try:
+            own = tuple(re.compile(pattern) for pattern in self.secrets)
+        except (re.error, OverflowError, RecursionError) as e:
+            raise PolicyError(
+                f"a pattern of secrets is no regular expression ({e})",
+                item="secrets",
+                remedy="Give one that Python's re takes; its group named secret is what is masked.",
+            ) from e
+        object.__setattr__(self, "_patterns", own)
+
+    def line(self, text: str) -> str:
+        """A line that stands in no block of a private key, with its secrets masked."""
+        if len(text) > LINE_CHARACTERS:
+            return LONG
+        shown, last = [], 0
+        for start, end in _merged(self._spans(text)):
+            shown += [text[last:start], MASK]
+            last = end
+        return "".join((*shown, text[last:]))
+
+    def candidates(self, text: str) -> Sequence[str]:
+        """The lines of a text that may hold what is masked, or begin a block; to ask of every line takes far longer."""
+        hinted = _hinted(text)
+        there = [hint for hint in _HINTS if hint in hinted]
+        if not there and not self._patterns and not _DES.search(text):
+            return ()
+        return [line for line in text.splitlines() if self._is_candidate(line, there)]
+
+    def _is_candidate(self, line: str, hints: Sequence[str]) -> bool:
+        if len(line) > LINE_CHARACTERS or _DES.search(line) or any(own.search(line) for own in self._patterns):
+            return True
+        hinted = _hinted(line)
+        return any(hint in hinted for hint in hints)
+
+    def masks(self, text: str) -> bool:
+        """Whether anything of a line that stands in no block is masked; one that is too long is judged in pieces."""
+        half = LINE_CHARACTERS // 2
+        pieces = [text[at : at + LINE_CHARACTERS] for at in range(0, max(len(text) - half, 1), half)]
+        return any(next(self._spans(piece), None) is not None for piece in pieces)
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        for pattern in self._patterns:
+            yield from _spans(pattern, text)
+        yield from _spans(_DES, text)
+        hinted = _hinted(text)
+        for hints, patterns in _KNOWN:
+            if any(hint in hinted for hint in hints):
+                for pattern in patterns:
+                    yield from _spans(pattern, text)
+
+
+def _hinted(text: str) -> str:
+    """What hints are looked for in: lower case, and where a key is named again without what stands between words."""
+    folded = text.casefold()
+    if "key" not in folded and "salt" not in folded:
+        return folded
+    return f"{folded}\n{folded.replace('-', '').replace('_', '').replace('.', '').replace(' ', '')}"
+
+
+def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+    for match in pattern.finditer(text):
+        span = match.span(_GROUP) if _GROUP in pattern.groupindex else (-1, -1)
+        # a line that matches without its group is masked like one of a pattern that has none
+        if span == (-1, -1):
+            yield 0, len(text)
+        elif span[0] < span[1]:
+            yield span
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocks:
+    """Which lines of a text belong to which block that hides a key; lines are told by their place."""
+
+    lines: Sequence[str]
+    numbers: Sequence[int | None]
+
+    @classmethod
+    def of(cls, lines: Sequence[str]) -> Blocks:
+        """Find the blocks: PEM and the like, where one that does not end goes on to the end, and YAML's scalars."""
+        numbers: list[int | None] = []
+        pem = False
+        scalar: _Scalar | None = None
+        count = 0
+        for line in lines:
+            if scalar is not None and not scalar.holds(line):
+                scalar = None
+            begun = pem or scalar is not None
+            pem = pem or _begins(line) is not None
+            if not begun:
+                scalar = _Scalar.headed(line)
+                count += pem or scalar is not None
+            numbers.append(count if begun or pem or scalar is not None else None)
+            pem = pem and not _ends(line)
+        return cls(lines, numbers)
+
+    def keys(self) -> list[object]:
+        """What lines are compared by: all lines of a block differ where one does, so that a diff tells no more."""
+        whole: dict[int, list[str]] = {}
+        for line, number in zip(self.lines, self.numbers, strict=True):
+            if number is not None:
+                whole.setdefault(number, []).append(line)
+        digests = {number: hashlib.sha256(_bytes(lines)).digest() for number, lines in whole.items()}
+        within: dict[int, int] = dict.fromkeys(whole, 0)
+        keys: list[object] = []
+        for line, number in zip(self.lines, self.numbers, strict=True):
+            if number is None:
+                keys.append(line)
+            else:
+                keys.append((digests[number], within[number]))
+                within[number] += 1
+        return keys
+
+    def masked(self, place: int, redactor: Redactor) -> str:
+        """The line at *place* as it may be shown."""
+        line, number = self.lines[place], self.numbers[place]
+        if number is None:
+            return redactor.line(line)
+        if len(line) > LINE_CHARACTERS:
+            return LONG
+        first = place == 0 or self.numbers[place - 1] != number
+        begin = _begins(line) if first else None
+        if begin is None:
+            return redactor.line(line) if first else MASK
+        return f"{redactor.line(line[: begin.start()])}{begin[0]}{MASK if line[begin.end() :].strip() else ''}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scalar:
+    """A YAML block scalar that is a secret: how deep its key stands, and whether that is in a comment."""
+
+    depth: int
+    comment: bool
+
+    @classmethod
+    def headed(cls, line: str) -> _Scalar | None:
+        if not ("|" in line or ">" in line) or len(line) > LINE_CHARACTERS or not _SCALAR.search(line):
+            return None
+        lead = _LEAD.match(line)
+        return cls(lead.end() if lead else 0, line.lstrip().startswith("#"))
+
+    def holds(self, line: str) -> bool:
+        """Whether a line that follows belongs to it: an empty one does, and a deeper one."""
+        lead = (_LEAD if self.comment else _INDENT).match(line)
+        return not line.strip() or (lead is not None and lead.end() > self.depth)
+
+
+def _begins(line: str) -> re.Match[str] | None:
+    """Where a block begins that is not known to be public, or one of several in a line."""
+    if "BEGIN " not in line and not line.startswith("Private-Lines:"):
+        return None
+    return next(filter(_is_hidden, _BEGIN.finditer(line)), None)
+
+
+def _ends(line: str) -> bool:
+    """Whether the last block that a line touches ends in it."""
+    begin = max((match.end() for match in filter(_is_hidden, _BEGIN.finditer(line))), default=0)
+    return any(match.start() >= begin for match in _END.finditer(line))
+
+
+def _bytes(lines: Sequence[str]) -> bytes:
+    return "\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+def _is_hidden(match: re.Match[str]) -> bool:
+    return not _PUBLIC.fullmatch(match["what"] or "")
+
+
+def _merged(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
