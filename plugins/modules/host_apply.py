@@ -9,6 +9,7 @@ module: host_apply
 short_description: Internal, the half of a restore that runs on the managed host
 description:
   - Writes the entries it is given below a folder, each path at once, and never outside that folder.
+  - In place, it changes all of them or none, and keeps what it needs to go back until it is told that all is well.
   - The collection's own actions run it where a connection cannot pipe to the host. It is not meant for playbooks,
     and its options and return values may change in any release.
 author:
@@ -16,7 +17,9 @@ author:
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode). Everything is checked, and RV(answer) names the paths that would be written.
+    description:
+      - Can run in C(check_mode). Everything is checked, and RV(answer) names the paths that would be written. What is
+        open in place is left open.
   diff_mode:
     support: none
     description: Returns details on what has changed, or would change, in C(diff_mode).
@@ -80,6 +83,8 @@ def main() -> None:
         request = {}
     if module.check_mode and isinstance(request, dict):
         request["check"] = True
+        if "op" in request:
+            request["op"] = "check" if request["op"] in ("apply", "check") else "status"
     with contextlib.ExitStack() as stack:
         payload: object = b""
         if module.params["payload"]:
@@ -89,8 +94,8 @@ def main() -> None:
                 module.fail_json(msg=f"the payload cannot be opened: {e.strerror}")
             payload = stack.enter_context(os.fdopen(fd, "rb"))
         answer = _apply.answer(request, payload)
-    done = answer.get("error", answer)["written"]
-    module.exit_json(changed=bool(done), answer=_apply.pack(answer))
+    done = answer.get("error", answer)
+    module.exit_json(changed=bool(done["written"] or done.get("removed")), answer=_apply.pack(answer))
 
 
 if __name__ == "__main__":
