@@ -34,7 +34,12 @@ all:
     holdfast_repository: {{name: demo, url: "file://{work}/repository", keyring: {{path: "{work}/keyring"}}}}
     holdfast_components:
       - {{name: machine, paths: [/etc], unreadable: leave_out, tier: tier2, owner: you}}
-      - {{name: app, paths: ["{work}/app"], tier: tier1, owner: you}}
+      - name: app
+        paths: ["{work}/app"]
+        tier: tier1
+        owner: you
+        validate: [grep, -q, '^listen = [0-9]*$', "{work}/app/app.conf"]
+    holdfast_journal_dir: "{work}/journal"
 """
 
 
@@ -49,7 +54,7 @@ def main() -> int:
     (WORK / "app" / "app.conf").write_text("listen = 8080\n")
     write_inventory()
     started = time.monotonic()
-    for step in (make, first, again, change, restore, verify, by_hand):
+    for step in (make, first, again, change, in_place, restore, verify, by_hand):
         step()
     print(
         f"\n{BOLD}Done in {time.monotonic() - started:.0f} s.{PLAIN} Everything stands in {WORK}: look around; "
@@ -94,9 +99,24 @@ def change() -> None:
         expect((host["changed"], host["unchanged"]) == (1, 1), "one stream changed and one did not")
 
 
+def in_place() -> None:
+    """Break something, and go back in place."""
+    with told("5  Break it, and restore in place", "staged, journalled, renamed, validated, captured again, compared"):
+        app = WORK / "app"
+        (app / "app.conf").write_text("listen = nowhere\n")
+        (app / "hosts").unlink()
+        options = ("-e", "restore_newest=true", "-e", "restore_in_place=true", "-e", "restore_components=app")
+        looked = play("holdfast.config.restore", *options, "--check", "--diff")
+        expect("-listen = nowhere" in looked and "+listen = 9090" in looked, "check mode shows what would change")
+        play("holdfast.config.restore", *options)
+        expect((app / "app.conf").read_text() == "listen = 9090\n", "what was sealed is back")
+        expect(filecmp.cmp(app / "hosts", "/etc/hosts", shallow=False), "what was removed is back")
+        say("2 files are back in their places; any failure on the way would have undone it")
+
+
 def restore() -> None:
     """Restore under another root."""
-    with told("5  Restore under another root", "checked, opened, written, captured again, compared"):
+    with told("6  Restore under another root", "checked, opened, written, captured again, compared"):
         play("holdfast.config.restore", "-e", "restore_newest=true", "-e", f"restore_under={WORK}/restored")
         restored = WORK / "restored" / str(WORK / "app").lstrip("/")
         compared = filecmp.dircmp(WORK / "app", restored)
@@ -109,7 +129,7 @@ def restore() -> None:
 
 def verify() -> None:
     """Verify the repository."""
-    with told("6  Verify the repository", "every signature, digest, lock, and every pack opened"):
+    with told("7  Verify the repository", "every signature, digest, lock, and every pack opened"):
         play("holdfast.config.verify", "-e", "verify_level=keys")
         say(f"{len(objects())} objects sound")
 
@@ -119,7 +139,7 @@ def by_hand() -> None:
     tools = ["age", "zstd", "tar", "sha256sum"]
     missing = [tool for tool in tools if shutil.which(tool) is None]
     with told(
-        "7  Restore with stock tools alone", "age, zstd, tar, sha256sum and the escrow key; no Ansible, no collection"
+        "8  Restore with stock tools alone", "age, zstd, tar, sha256sum and the escrow key; no Ansible, no collection"
     ):
         expect(
             not missing or os.environ.get("CI") != "true",
@@ -158,9 +178,9 @@ def write_inventory(pin: str = "") -> None:
     (WORK / "inventory.yml").write_text(text)
 
 
-def play(name: str, *more: str) -> None:
-    """Run a playbook of the collection."""
-    run(["ansible-playbook", "-i", "inventory.yml", name, *more])
+def play(name: str, *more: str) -> str:
+    """Run a playbook of the collection; returns what it printed."""
+    return run(["ansible-playbook", "-i", "inventory.yml", name, *more])
 
 
 def run(command: list[str]) -> str:

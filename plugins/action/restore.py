@@ -4,70 +4,77 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import results
+from ..plugin_utils.adapter import compare_results, restore_results, run
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
+from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, SELECTION, Options
+from ..plugin_utils.adapter.sides import declared
 from ..plugin_utils.adapter.trip import HostTrip
 from ..plugin_utils.capture.host import Host
-from ..plugin_utils.errors import FormatError, PolicyError
-from ..plugin_utils.model import instant
-from ..plugin_utils.usecases import choose, restore
+from ..plugin_utils.capture.transaction import Transaction
+from ..plugin_utils.usecases.restore import restore
+from ..plugin_utils.usecases.restore_in_place import Way, restore_in_place
+from ..plugin_utils.usecases.restore_record import Context
 
 
 class ActionModule(HoldfastAction):
-    """Restore a host's sealed configuration under another root, and prove it equal."""
+    """Restore a host's sealed configuration, in place or under another root, and prove it equal."""
 
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
         **CHANGE,
-        "under": {"type": "str", "required": True},
-        "source_host": {"type": "str"},
-        "recovery_point": {"type": "str"},
-        "snapshot": {"type": "str"},
-        "time": {"type": "str"},
-        "newest": {"type": "bool", "default": False},
-        "components": {"type": "list", "elements": "str"},
+        **SELECTION,
+        "under": {"type": "str"},
+        "in_place": {"type": "bool", "default": False},
+        "exact": {"type": "bool", "default": False},
+        "owners": {"type": "str", "default": "name", "choices": ["name", "id"]},
+        "validate": {"type": "bool", "default": True},
+        "reload": {"type": "bool", "default": True},
+        "lease": {"type": "int", "default": 300},
+        "journal_dir": {"type": "str"},
+        "html": {"type": "path"},
     }
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """Restore what the options select."""
-        under = options["under"]
-        if not under.startswith("/") or not under.strip("/") or {"..", "."} & set(under.split("/")):
-            raise PolicyError(
-                f"{under!r} is not a folder to restore under", item="under", remedy="Give an absolute path, not /."
-            )
-        selection = choose.Selection(
-            point=options["recovery_point"],
-            snapshot=options["snapshot"],
-            time=_moment(options["time"]),
-            newest=options["newest"],
-            components=tuple(options["components"] or ()),
-        )
+        """Restore what the options select to where they say."""
+        place = options.place()
         location = options.location()
         target = str(task_vars["inventory_hostname"])
         source = options["source_host"]
         own = options.host_id(target, task_vars)
-        restored = restore.restore(
-            location.repository(check=options.check),
-            location.keyring(),
-            Host(HostTrip(self, task_vars), root=under),
-            host=source or target,
-            host_id=None if source or own == target else own,
-            target_host=target,
-            under=under,
-            selection=selection,
-            change=options.change(),
-            check=options.check,
-        )
-        return results.restored(restored, diff=self._task.diff)
-
-
-def _moment(text: str | None) -> dt.datetime | None:
-    try:
-        return None if text is None else instant.from_text(text)
-    except FormatError as e:
-        raise PolicyError(f"{e.message}", item="time", remedy="Give UTC to the second.") from e
+        trip = HostTrip(self, task_vars)
+        given: dict[str, t.Any] = {
+            "host": source or target,
+            "host_id": None if source or own == target else own,
+            "selection": options.selection(),
+            "context": Context(target, place, run.actor(task_vars), options.change()),
+            "check": options.check,
+        }
+        repository, keyring = location.repository(check=options.check), location.keyring()
+        journal = options.journal_dir
+        host = Host(trip, root=place, journal=journal)
+        page = options["html"] if options["in_place"] else None
+        if not options["in_place"]:
+            done = restore(repository, keyring, host, **given)
+        else:
+            way = Way(
+                {one.name: one for one in declared(target, lambda name: self._variable(task_vars, name))},
+                exact=options["exact"],
+                owner_by=options["owners"],
+                validate=options["validate"],
+                reload=options["reload"],
+                show=bool(self._task.diff or page),
+                shown=lambda found: page and compare_results.write_page(page, found),
+            )
+            transaction = Transaction(
+                trip,
+                restore=run.new_id(),
+                run=run.spoken(run.actor(task_vars), options.change()),
+                lease=options.number("lease", 30, 86400),
+                journal=journal,
+                may_apply=run.require_controller,
+            )
+            done = restore_in_place(repository, keyring, host, transaction, way=way, **given)
+        return restore_results.restored(done, diff=self._task.diff, html=page)

@@ -14,7 +14,8 @@ attributes:
   check_mode:
     description: Can run in check mode and say what it would do, changing nothing.
   diff_mode:
-    description: Says in diff mode what has changed, or in check mode what would; never configuration content.
+    description: Says in diff mode what has changed, or in check mode what would; configuration content only where that
+      is said, and never its secrets.
   idempotent:
     description: When run twice in a row without a change between, the second run reports no change.
 """

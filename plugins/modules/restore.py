@@ -6,63 +6,103 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: restore
-short_description: Restore a host's sealed configuration under another root, and prove it equal
+short_description: Restore a host's sealed configuration, in place or under another root, and prove it equal
 version_added: 0.1.0
 author:
   - The holdfast.config contributors (@holdfast)
 description:
-  - Finds the snapshots asked for, checks every signature and digest on the way, opens them, writes them below a folder
-    of the host, captures that again and compares. It succeeds only where every path is equal.
+  - Finds the snapshots asked for, checks every signature and digest on the way, opens them, writes them, captures the
+    host again and compares. It succeeds only where every path is equal.
   - Only what differs is written, so that a second restore changes nothing.
-  - This version restores under another root only, never in place.
+  - In place all of it happens, or nothing. What is new is staged beside its place and journalled, each path is renamed
+    at once, the components' commands validate, units whose configuration changed are reloaded, and only where all was
+    read back equal does the host let go of the old state. On any failure it goes back. If controller or host die
+    meanwhile, a systemd unit of the host takes the restore back once O(lease) is over, or the next restore does.
 extends_documentation_fragment:
   - holdfast.config.attributes
   - holdfast.config.attributes.actiongroup
   - holdfast.config.repository
   - holdfast.config.change
+  - holdfast.config.selection
 attributes:
   check_mode:
     support: full
+    details: Judges everything that a restore would judge, and names what would change, come back and be reloaded.
   diff_mode:
     support: full
-    details: Names paths and the attributes that differ, never content.
+    details:
+      - Under another root it names paths and the attributes that differ. In place it shows lines too, with secrets
+        masked.
   idempotent:
     support: full
 options:
+  in_place:
+    description: Restore every path to where it was. Takes root for what root owns.
+    type: bool
+    default: false
   under:
     description:
       - The folder on the host to restore below; a file from C(/etc/hosts) becomes O(under) plus C(/etc/hosts). It is
         made where it does not exist. C(/) is refused.
     type: str
-    required: true
-  source_host:
-    description: The host whose configuration is restored, where it is not the host of the task.
-    type: str
-  recovery_point:
-    description: Restore from the recovery point with this id, or at least its first 12 digits.
-    type: str
-  snapshot:
-    description: Restore from the snapshot with this digest, or at least its first 12 digits.
-    type: str
-  time:
-    description: Restore what was newest at this moment, as C(2026-11-21T01:16:23Z).
-    type: str
-  newest:
-    description: Restore the newest snapshot of each component. Never assumed.
+  exact:
+    description:
+      - With O(in_place), also remove what the snapshot does not hold, inside the components' paths only, and replace
+        what is of another kind, such as a folder where a file was. What a component excludes or preserves stays.
     type: bool
     default: false
-  components:
-    description: Restore these components only.
-    type: list
-    elements: str
+  owners:
+    description: Whether the owner of a path is the host's account of that C(name), or of that number. A host that has
+      no such name gets the number.
+    type: str
+    choices: [name, id]
+    default: name
+  validate:
+    description: In place, run the command of each component that changes; where it refuses, nothing is changed.
+    type: bool
+    default: true
+  reload:
+    description: In place, reload the units of each component that changed, once, and only those that are active.
+    type: bool
+    default: true
+  lease:
+    description: In place, for how many seconds without a word from the controller a host waits before it goes back.
+    type: int
+    default: 300
+  journal_dir:
+    description:
+      - In place, the folder on the host for what it needs to go back. Without it the variable C(holdfast_journal_dir)
+        holds, else C(/var/lib/holdfast), and C(~/.local/state/holdfast) for who is not root.
+    type: str
+  html:
+    description:
+      - In place, also write what differs as a page to this file of the controller, with secrets masked, before anything
+        is changed. Mostly of use in check mode, for whoever has to approve it.
+    type: path
 seealso:
+  - module: holdfast.config.compare
   - module: holdfast.config.verify
 notes:
-  - Give exactly one of O(recovery_point), O(snapshot), O(time) and O(newest).
+  - Give exactly one of O(in_place) and O(under).
   - Owners are set and compared only where the task runs as root on the host; RV(owners_compared) says which it was.
+  - Components that hold texts, such as what a command printed, are restored under another root only.
 """
 
 EXAMPLES = r"""
+- name: Bring a host back to what it was before a change
+  holdfast.config.restore:
+    change_id: CHG0042
+    point_name: pre
+    in_place: true
+  become: true
+
+- name: Bring back one file as it was newest, and remove nothing else
+  holdfast.config.restore:
+    newest: true
+    paths: [/etc/ssh/sshd_config]
+    in_place: true
+  become: true
+
 - name: Restore the ssh component below a scratch folder
   holdfast.config.restore:
     newest: true
@@ -90,9 +130,73 @@ written:
   type: list
   elements: str
   sample: [/etc/ssh/sshd_config]
+removed:
+  description: The paths that were removed, or would be, since O(exact) was asked for.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 extra:
   description: Paths inside the components that the snapshot does not hold. They are left alone.
   returned: success
+  type: list
+  elements: str
+  sample: []
+preserved:
+  description: Paths whose live content stays, since their component says so.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/ssh/ssh_host_ed25519_key]
+returning:
+  description: Paths that come back with old secrets, and what these are. Look at them before you restore.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - path: /etc/shadow
+      what: [password hashes]
+  contains:
+    path:
+      description: The path.
+      type: str
+    what:
+      description: Kinds of secrets in it.
+      type: list
+      elements: str
+not_atomic:
+  description: Paths that cannot change at one instant, each with the reason.
+  returned: success
+  type: list
+  elements: str
+  sample: ['/etc/resolv.conf: it is a mount point and is written in place']
+validated:
+  description: Components whose command accepted what was restored.
+  returned: success
+  type: list
+  elements: str
+  sample: [ssh]
+not_validated:
+  description: Components whose command could not be run, each with the reason.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+reloaded:
+  description: The units that took up what was restored.
+  returned: success
+  type: list
+  elements: str
+  sample: [ssh.service]
+not_reloaded:
+  description: Units that were left alone, each with the reason, such as not being active.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+recovered:
+  description: Restores that had broken off earlier and were taken back first.
+  returned: success, and failure where there were any
   type: list
   elements: str
   sample: []
@@ -117,6 +221,11 @@ record:
   returned: success
   type: str
   sample: records/restore/2026-11/20261121T011623Z-0a1b2c3d4e5f60718293a4b5c6d7e8f90123456789abcdef0123456789abcdef.json
+html:
+  description: The page that O(html) asked for, on the controller.
+  returned: success, where O(html) is given and the restore is in place
+  type: str
+  sample: /tmp/CHG0042-web1.html
 seconds:
   description: Seconds spent in each phase.
   returned: success
@@ -124,4 +233,15 @@ seconds:
   sample:
     find: 0.01
     fetch: 0.02
+undone:
+  description: Of a restore in place that failed, whether the host is as it was before.
+  returned: failure
+  type: bool
+  sample: true
+left:
+  description: Paths that were not taken back, since somebody has changed them meanwhile.
+  returned: failure
+  type: list
+  elements: str
+  sample: []
 """

@@ -19,6 +19,7 @@
     │   └── ConnectionLostError      the host was not reached, or went away
     ├── RestoreError                 the restore did not happen, or not in full
     │   ├── NotFoundError            name another host, time, point or component
+    │   ├── UndoneError              it was taken back and the host is as it was: correct the cause, restore again
     │   └── MismatchError            what came back is not what was sealed
     ├── FormatError                  bytes that are not believed: nothing of them is used
     │   ├── UnknownVersionError      a newer collection wrote this
@@ -129,6 +130,10 @@ class ConnectionLostError(CaptureError):
 
 class RestoreError(HoldfastError):
     """A restore did not happen, or not in full."""
+
+
+class UndoneError(RestoreError):
+    """A restore in place failed and was taken back: the host is as it was, but for paths that ``details`` names."""
 
 
 class NotFoundError(RestoreError):

@@ -116,9 +116,9 @@ class Fleet:
             shutil.copytree(self._empty.path / part, path / part, symlinks=True)
         return Repository(path, self._empty.pin)
 
-    def ping(self, way: Mapping[str, t.Any]) -> Spent:
-        """One module on every host."""
-        return self.run(["ansible-playbook", str(self.path / "ping.json")], way=way)[0]
+    def ping(self, way: Mapping[str, t.Any], *, hosts: str = "all") -> Spent:
+        """One module on every host, or on those of a pattern."""
+        return self.run(["ansible-playbook", str(self.path / "ping.json"), "--limit", hosts], way=way)[0]
 
     def backup(self, way: Mapping[str, t.Any], repository: Repository, *, changed: int) -> Spent:
         """One backup of every host, in which so many of them had changed."""
@@ -127,6 +127,23 @@ class Fleet:
         assert report["complete"], output
         assert sum(line["changed"] for line in report["hosts"]) == changed, output
         return spent
+
+    def restore(self, way: Mapping[str, t.Any], repository: Repository, *, hosts: str = "all") -> Spent:
+        """One restore in place of what is newest."""
+        given = ["-e", "restore_in_place=true", "-e", "restore_newest=true", "--limit", hosts]
+        spent, output = self.run(
+            ["ansible-playbook", "holdfast.config.restore", *given], way=way, repository=repository
+        )
+        assert f"Were written: {FILES}, " in " ".join(output.split()), output
+        return spent
+
+    def damage(self, *hosts: str) -> dict[Path, bytes]:
+        """Write every file of these hosts anew; returns what was in them."""
+        files = [path for host in hosts for path in self.tree(host).rglob("*.conf")]
+        before = {path: path.read_bytes() for path in files}
+        for path, content in before.items():
+            path.write_bytes(b"damaged " + content)
+        return before
 
     def change(self) -> None:
         """Write one file anew on every host."""
@@ -186,6 +203,8 @@ class Fleet:
                     # of the host, and not of a virtual environment there
                     "ansible_python_interpreter": os.path.realpath(sys.executable),
                     "holdfast_components": [{"name": "etc", "paths": [str(tree)]}],
+                    # the hosts are one machine
+                    "holdfast_journal_dir": f"{self.path}/journals/{{{{ inventory_hostname }}}}",
                     **variables,
                 },
             }

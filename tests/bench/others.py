@@ -18,7 +18,7 @@ import tempfile
 import time
 import typing as t
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ansible_collections.holdfast.config.tests.lab.sshd import free_port, tool
@@ -54,6 +54,12 @@ _USUAL: list[dict[str, t.Any]] = [
 _RESTIC: list[dict[str, t.Any]] = [
     {
         "ansible.builtin.command": "{{ restic }} --repo {{ repository }} backup {{ tree }}",
+        "environment": {"RESTIC_PASSWORD": "bench", "RESTIC_CACHE_DIR": "{{ repository }}-cache"},
+    },
+]
+_RESTIC_RESTORE: list[dict[str, t.Any]] = [
+    {
+        "ansible.builtin.command": "{{ restic }} --repo {{ repository }} restore latest --target /",
         "environment": {"RESTIC_PASSWORD": "bench", "RESTIC_CACHE_DIR": "{{ repository }}-cache"},
     },
 ]
@@ -158,15 +164,14 @@ class Restic(Other):
 
     def backup(self) -> Spent:
         """One backup of every host."""
-        variables = {
-            "tree": str(self.fleet.tree("{{ inventory_hostname }}")),
-            "repository": f"{self._repositories}/{{{{ inventory_hostname }}}}",
-            "restic": tool("restic"),
-        }
         before = self._snapshots()
-        spent = _play(self.fleet, "restic", _RESTIC, variables)
+        spent = _play(self.fleet, "restic", _RESTIC, self._variables)
         assert self._snapshots() - before == HOSTS
         return spent
+
+    def restore(self, *, hosts: str = "all") -> Spent:
+        """Bring back what was newest, in place."""
+        return _play(self.fleet, "restic-restore", _RESTIC_RESTORE, self._variables, hosts=hosts)
 
     def forget(self) -> None:
         """Give each host a repository in which nothing is yet."""
@@ -180,6 +185,14 @@ class Restic(Other):
             shutil.copytree(empty, self._repositories / host)
 
     @property
+    def _variables(self) -> dict[str, str]:
+        return {
+            "tree": str(self.fleet.tree("{{ inventory_hostname }}")),
+            "repository": f"{self._repositories}/{{{{ inventory_hostname }}}}",
+            "restic": tool("restic"),
+        }
+
+    @property
     def _repositories(self) -> Path:
         return self.fleet.path / "restic"
 
@@ -191,9 +204,10 @@ def _play(
     fleet: Fleet,
     name: str,
     tasks: list[dict[str, t.Any]],
-    variables: dict[str, t.Any],
+    variables: Mapping[str, t.Any],
+    hosts: str = "all",
     **more: t.Any,
 ) -> Spent:
     playbook = fleet.path / f"{name}.json"
-    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "vars": variables, "tasks": tasks}]))
+    playbook.write_text(json.dumps([{"hosts": hosts, "gather_facts": False, "vars": variables, "tasks": tasks}]))
     return fleet.run(["ansible-playbook", str(playbook)], **more)[0]

@@ -18,6 +18,7 @@ from .fleet import CHECKOUT, FILES, FORKS, HOSTS, ROUNDS, Spent
 KEPT = CHECKOUT / ".dev" / "bench.md"
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
 PING, MEMORY, OTHERS = "Beside a ping play", "The controller's memory", "Beside other backups"
+RESTORE = "Restore in place"
 BEGIN, END = "<!-- what make bench printed -->", "<!-- end -->"
 
 
@@ -34,7 +35,7 @@ class Report:
     @property
     def whole(self) -> bool:
         """Whether no table is missing, as where a part of the files was run."""
-        return {PING, MEMORY, OTHERS} <= self.tables.keys()
+        return {PING, MEMORY, OTHERS, RESTORE} <= self.tables.keys()
 
     def text(self) -> str:
         """All of it as Markdown."""

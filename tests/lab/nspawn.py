@@ -151,6 +151,12 @@ class Machine:
             os.kill(self._leader, signal.SIGKILL)
         wait_for(lambda: _ended(self._process), f"the end of {self.name}")
 
+    def boot_again(self) -> None:
+        """End it as where the power fails, and boot it from what it has written until then."""
+        self.stop()
+        again = _boot(self.folder, self.name, self.port, ":", die_with_us=True)
+        self._process, self._leader = again._process, again._leader
+
 
 @contextlib.contextmanager
 def machine(folder: Path, name: str) -> Iterator[Machine]:
@@ -193,11 +199,12 @@ def up(folder: Path, name: str, *, die_with_us: bool) -> Machine:
     port = free_port()
     prepared = folder / "prepared"
     _prepare(prepared, folder, name, port)
-    script = _ENTER.format(
-        folder=shlex.quote(str(folder)),
-        name=name,
-        prepare=f"cp -R --preserve=mode {shlex.quote(str(prepared))}/. {shlex.quote(str(folder))}/root/",
-    )
+    prepare = f"cp -R --preserve=mode {shlex.quote(str(prepared))}/. {shlex.quote(str(folder))}/root/"
+    return _boot(folder, name, port, prepare, die_with_us=die_with_us)
+
+
+def _boot(folder: Path, name: str, port: int, prepare: str, *, die_with_us: bool) -> Machine:
+    script = _ENTER.format(folder=shlex.quote(str(folder)), name=name, prepare=prepare)
     bound = ["setpriv", "--pdeathsig", "KILL"] if die_with_us else []
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

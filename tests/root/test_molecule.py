@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import tempfile
 
+import pytest
 from ansible_collections.holdfast.config.tests.lab import molecule, nspawn
 
 
-def test_the_role_backs_up_a_whole_host() -> None:
+@pytest.mark.parametrize("scenario", ["backup_root", "restore_root"])
+def test_the_roles_back_up_and_restore_a_whole_host(scenario: str) -> None:
     nspawn.require()
     with tempfile.TemporaryDirectory(prefix="hf-") as home:
-        molecule.run("backup_root", home)
+        molecule.run(scenario, home)

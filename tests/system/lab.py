@@ -43,6 +43,27 @@ SEAL = {"name": "seal", "holdfast.config.recovery_point": {"state": "sealed"}, "
 # ends like ssh, but runs the command here: the real connection plugin, without a server
 FAKE_SSH = '#!/bin/sh\nfor last; do :; done\nexec /bin/sh -c "$last"\n'
 
+# no process of the controller's, and outlives it; it holds a file that all labs of this machine share, whose root one
+# restore in place has at a time
+PYTHON = """\
+#!/usr/bin/env -S --unset=COLLECT_TO sh
+cd {trips}
+echo >> count
+number=$(($(wc -l < count)))
+pass() {{
+  if [ -e wait-$1-$number ]; then
+    touch reached-$1-$number
+    while [ -e wait-$1-$number ]; do sleep 0.02; done
+  fi
+}}
+pass before
+flock {python} {python} "$@"
+status=$?
+pass after
+touch ended-$number
+exit $status
+"""
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -198,6 +219,30 @@ class Lab:
             "ansible_ssh_transfer_method": "piped",
         }
 
+    def restored_in_place(self) -> None:
+        """Keep apart what would be on a machine for each host, and call a secret what no output may show."""
+        self.variables["holdfast_journal_dir"] = f"{self.path}/hosts/{{{{ inventory_hostname }}}}/journal"
+        self.variables["holdfast_components"][0]["secrets"] = [f"(?P<secret>{CANARY})"]
+        for host in self.hosts:
+            self.host_variables[host]["ansible_python_interpreter"] = str(self.python(host))
+
+    def python(self, host: str) -> Path:
+        """Make a host's Python: one that shares its root with others waits for them, and its trips can be stopped.
+
+        A trip waits, ``before`` it or ``after`` it, for as long as a file ``wait-<when>-<number>`` is in the folder
+        ``trips`` of the host, beside which it puts ``reached-…``, and ``ended-<number>`` when it ends.
+        """
+        trips = self.path / "hosts" / host / "trips"
+        trips.mkdir(exist_ok=True)
+        python = trips / "python"
+        python.write_text(PYTHON.format(trips=trips, python=sys.executable))
+        python.chmod(0o755)
+        return python
+
+    def journals(self, host: str) -> list[Path]:
+        """The restores in place that are open on a host."""
+        return sorted((self.path / "hosts" / host / "journal").glob("*/journal.json"))
+
     def without_stdin(self) -> None:
         """Become by a way that cannot pipe, so that each half runs as a module."""
         self.variables |= {"ansible_become": True, "ansible_become_method": "itself"}
@@ -295,6 +340,17 @@ class Running:
         while self._living():
             assert time.monotonic() < deadline, "workers of the killed run do not end"
             time.sleep(0.02)
+        self._output.close()
+
+    def lose(self) -> None:
+        """SIGKILL the controlling process and all its workers, as where their machine dies."""
+        while living := self._living():
+            for process in living:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(process.name), signal.SIGKILL)
+            self.process.poll()
+            time.sleep(0.01)
+        self.process.wait()
         self._output.close()
 
     def has_open(self, path: Path) -> bool:

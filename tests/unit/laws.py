@@ -33,10 +33,11 @@ FOUNDATIONS: dict[str, frozenset[str]] = {
     "keyring": frozenset({"errors", "model", "seal", "keyring"}),
     "store": frozenset({"errors", "model", "store"}),
     "capture": frozenset({"errors", "model", "capture"}),
+    "render": frozenset({"errors", "model", "render"}),
 }
 BELOW_USECASES = frozenset({*FOUNDATIONS, "catalog"})
 STDLIB_ROOMS = frozenset({"errors", "model"})
-ONE_FILE_LIBRARIES = ("boto3", "botocore", "hvac", "pyrage", "rfc3161_client", "yaml", "zstandard")
+ONE_FILE_LIBRARIES = ("boto3", "botocore", "hvac", "jinja2", "pyrage", "rfc3161_client", "yaml", "zstandard")
 
 INTERNAL_MODULES = frozenset({"host_apply", "host_capture"})
 ATTRIBUTES = ("check_mode", "diff_mode", "idempotent")

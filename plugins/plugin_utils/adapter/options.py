@@ -17,16 +17,18 @@ from ansible.errors import AnsibleError
 
 from .. import keyring, store
 from ..capture import presets
-from ..errors import NameRefusedError, PolicyError
+from ..errors import FormatError, NameRefusedError, PolicyError
 from ..format import names
 from ..keyring import people
 from ..keyring.base import Keyring
+from ..model import instant
 from ..model.people import read_people, read_quorum
 from ..model.policy import Finding, Policy, read_classes, read_policy, read_pushed, refuse
 from ..model.retention import RetentionClass
 from ..model.root import Person, Quorum
 from ..store.base import Store
 from ..store.file import FileStore
+from ..usecases.choose import Selection
 from ..usecases.repository import Repository, open_repository
 from ..usecases.stamps import TimeStamping
 from ..usecases.succession import Asking
@@ -100,6 +102,19 @@ CHANGE: Mapping[str, t.Any] = {
             for name in ("id", "window", "requester", "deployment", "version", "environment", "deployer")
         },
     },
+}
+
+SELECTION: Mapping[str, t.Any] = {
+    "source_host": {"type": "str"},
+    "recovery_point": {"type": "str"},
+    "snapshot": {"type": "str"},
+    "alias": {"type": "str"},
+    "change_id": {"type": "str"},
+    "point_name": {"type": "str"},
+    "time": {"type": "str"},
+    "newest": {"type": "bool", "default": False},
+    "components": {"type": "list", "elements": "str"},
+    "paths": {"type": "list", "elements": "str"},
 }
 
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -251,6 +266,50 @@ class Options:
         refuse([Finding(name, f"{value!r} is no id", remedy) for value in found if not _ID.fullmatch(value)])
         return found
 
+    @property
+    def journal_dir(self) -> str | None:
+        """Where a host keeps journals of restores, None for where it usually does; raises PolicyError for no path."""
+        value = self.inherited("journal_dir")
+        if value is not None and not (isinstance(value, str) and value.startswith("/")):
+            key = "holdfast_journal_dir"
+            refuse(
+                [Finding(key, f"{value!r} is no absolute path", "Give a folder of the host, like /var/lib/holdfast.")]
+            )
+        return value
+
+    def place(self) -> str:
+        """The folder to restore under, ``/`` in place; raises PolicyError where that is not said once."""
+        under, in_place = self["under"], self["in_place"]
+        if (under is None) != in_place:
+            raise PolicyError("where to restore to is not said once", remedy="Give one of under and in_place.")
+        if in_place:
+            return "/"
+        if not under.startswith("/") or not under.strip("/") or {"..", "."} & set(under.split("/")):
+            raise PolicyError(
+                f"{under!r} is not a folder to restore under",
+                item="under",
+                remedy="Give an absolute path, not /; in_place restores to where it was.",
+            )
+        if self["exact"]:
+            raise PolicyError(
+                "exact goes with in_place alone", item="exact", remedy="Restore under an empty folder instead."
+            )
+        return str(under)
+
+    def selection(self) -> Selection:
+        """Which snapshots the options select; raises PolicyError where they do not say it once."""
+        return Selection(
+            point=self["recovery_point"],
+            snapshot=self["snapshot"],
+            alias=self["alias"],
+            change_id=self["change_id"],
+            point_name=self["point_name"],
+            time=_moment(self["time"]),
+            newest=self["newest"],
+            components=tuple(self["components"] or ()),
+            paths=tuple(self["paths"] or ()),
+        )
+
     def change(self) -> Mapping[str, str]:
         """The run's change, with only what was given."""
         given = self.inherited("change") or {}
@@ -349,6 +408,13 @@ class Location:
     def repository(self, *, check: bool = False) -> Repository:
         """Open the pinned repository; raises TrustError or PolicyError where it is not that."""
         return open_repository(self.store(check=check), pin=self.pin, name=self.name)
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    try:
+        return None if text is None else instant.from_text(text)
+    except FormatError as e:
+        raise PolicyError(f"{e.message}", item="time", remedy="Give UTC to the second.") from e
 
 
 def _unknown(fields: Mapping[str, t.Any]) -> list[Finding]:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from ..model import instant
 from ..model.root import ROOT_OPERATION, Root
-from ..model.verification import Report
+from ..model.verification import Report, StreamSummary
+from ..usecases.leftovers import Shipping
 from ..usecases.prune import Pruned
-from ..usecases.restore import Restored
-from ..usecases.run_folder import Receipt
+from ..usecases.run_folder import OpenPoint, Receipt
 from ..usecases.seal_point import Sealed
 from ..usecases.succession import Outcome
 from .options import Location
@@ -28,6 +28,20 @@ _UNCHANGEABLE = (
 )
 
 
+def opened_point(opened: OpenPoint, left: Shipping) -> dict[str, t.Any]:
+    """What open decided, and what it stored of earlier runs: only that is a change."""
+    return {
+        "changed": bool(left.shipped),
+        "run": opened.run,
+        "name": opened.point,
+        "alias": opened.alias or "",
+        "expected": len(opened.expected),
+        "parents": list(opened.parents),
+        "warnings": [*left.waiting, *opened.notes],
+        "shipped": list(left.shipped),
+    }
+
+
 def sealed_point(sealed: Sealed) -> dict[str, t.Any]:
     """What seal did; ``changed`` only where the point names something newly stored."""
     return {
@@ -35,6 +49,7 @@ def sealed_point(sealed: Sealed) -> dict[str, t.Any]:
         "name": sealed.point,
         "sealed": sealed.sealed,
         "recovery_point": sealed.id or "",
+        "alias": sealed.alias or "",
         "complete": sealed.complete,
         "stored": sealed.stored,
         "unchanged": sealed.unchanged,
@@ -130,6 +145,7 @@ def receipt(given: Receipt, *, diff: bool) -> dict[str, t.Any]:
     """What a host's snapshot did, by stream."""
     result: dict[str, t.Any] = {
         "changed": any(part.reason != "unchanged" for part in given.streams),
+        "open_restores": list(given.restores),
         "streams": [
             {
                 "stream": part.stream,
@@ -150,31 +166,12 @@ def receipt(given: Receipt, *, diff: bool) -> dict[str, t.Any]:
     return result
 
 
-def restored(outcome: Restored, *, diff: bool) -> dict[str, t.Any]:
-    """What a restore wrote and proved."""
+def report(given: Report, *, streams: bool = False) -> dict[str, t.Any]:
+    """What verify found.
+
+    :param streams: list every live stream too: of a large fleet they are many.
+    """
     result: dict[str, t.Any] = {
-        "changed": bool(outcome.before),
-        "equal": outcome.proven,
-        "written": [difference.path for difference in outcome.before],
-        "extra": list(outcome.extra),
-        "entries": outcome.entries,
-        "owners_compared": outcome.owners,
-        "snapshots": [part.entry.manifest.sha256 for part in outcome.sources],
-        "record": outcome.record or "",
-        "warnings": list(outcome.warnings),
-        "seconds": {phase: round(spent, 3) for phase, spent in outcome.seconds.items()},
-    }
-    if diff and outcome.before:
-        result["diff"] = {
-            "before": "".join(f"{difference}\n" for difference in outcome.before),
-            "after": "".join(f"{difference.path!r} (as sealed)\n" for difference in outcome.before),
-        }
-    return result
-
-
-def report(given: Report) -> dict[str, t.Any]:
-    """What verify found."""
-    return {
         "changed": False,
         "sound": given.sound,
         "level": given.level.name.lower(),
@@ -186,6 +183,7 @@ def report(given: Report) -> dict[str, t.Any]:
                 "complete": point.complete,
                 "streams": point.streams,
                 "change": point.change,
+                "alias": point.alias,
             }
             for point in given.points
         ],
@@ -196,10 +194,27 @@ def report(given: Report) -> dict[str, t.Any]:
         "stored_bytes": given.stored_bytes,
         "timestamped": given.timestamped,
         "unsealed": given.unsealed,
+        "live_streams": len(given.streams),
+        "proven_streams": sum(stream.proven_at is not None for stream in given.streams),
         "findings": [
             {"severity": f.severity.value, "item": f.item, "problem": f.problem, "remedy": f.remedy}
             for f in given.findings
         ],
+    }
+    if streams:
+        result["streams"] = [_stream(stream) for stream in given.streams]
+    return result
+
+
+def _stream(given: StreamSummary) -> dict[str, t.Any]:
+    return {
+        "host": given.host,
+        "host_id": given.host_id,
+        "stream": given.stream,
+        "captured_at": instant.to_text(given.captured_at),
+        "verified_at": instant.to_text(given.verified_at),
+        "proven_at": None if given.proven_at is None else instant.to_text(given.proven_at),
+        "restore_open": given.restore_open,
     }
 
 

@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import platform
 import secrets
+import typing as t
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import RunAbandonedError
@@ -30,3 +34,31 @@ def state_dir(option: str | None) -> Path:
     """Where runs keep their folders: the option, ``HOLDFAST_STATE_DIR``, or ``holdfast`` in the user's state folder."""
     home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return Path(option or os.environ.get("HOLDFAST_STATE_DIR") or os.path.join(home, "holdfast")).expanduser()
+
+
+def actor(task_vars: Mapping[str, t.Any]) -> dict[str, str]:
+    """Who runs this: the user and machine of the controller, and the user and job of AWX where it says so."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        # an execution environment may run as a number that no account has
+        user = str(os.getuid())
+    told = {"awx_user": task_vars.get("awx_user_name"), "awx_job": task_vars.get("awx_job_id")}
+    return {
+        "user": user,
+        "controller": platform.node(),
+        "run": RUN_ID,
+        **{name: str(value) for name, value in told.items() if value is not None},
+    }
+
+
+def spoken(actor: Mapping[str, str], change: Mapping[str, str]) -> str:
+    """The same in a line for people who find what this run left on a host."""
+    who = f"{actor['awx_user']} by AWX" if "awx_user" in actor else f"{actor['user']} on {actor['controller']}"
+    ticket = f" for {change['id']}" if "id" in change else ""
+    return f"run {actor['run']} of {who}{ticket}"[:200]
+
+
+def new_id() -> str:
+    """An id of 16 hex digits for what one task does on one host."""
+    return secrets.token_hex(8)

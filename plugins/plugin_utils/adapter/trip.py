@@ -66,7 +66,7 @@ class HostTrip:
     def _module(self, half: str, asked: str, payload: bytes) -> str:
         args = {"request": asked}
         with contextlib.ExitStack() as stack:
-            if half == "apply":
+            if half == "apply" and payload:
                 args["payload"] = self._send(stack, payload)
             result = self._action._execute_module(
                 module_name=_MODULES[half], module_args=args, task_vars=self._task_vars

@@ -23,17 +23,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ...module_utils import _texts, _tree
-from ..errors import CaptureError, ConnectionLostError, FormatError, RestoreError, TooLargeError, UnreadableError
+from ..errors import (
+    CaptureError,
+    ConnectionLostError,
+    FormatError,
+    RestoreError,
+    TooLargeError,
+    UndoneError,
+    UnreadableError,
+)
 from ..model import sources
 from ..model.component import FILES, Component
 from ..model.content import ComponentContent, PlainFingerprint
 from ..model.entry import Entry, EntryKind, LeftOut
+from ..model.redaction import visible
 
 MARK = "HOLDFAST1 "
 _HEADER_DIGITS = 8
 _HIGHEST_ID = 2**32 - 1
 _HIGHEST_SIZE = 2**53 - 1
 _NAMED = 20
+_LISTED = 200
 # characters of a sentence of the host's: it stands in receipts, in a signed body and in a table
 _SENTENCE = 500
 _LATEST = 10**9 << 62  # nanoseconds: manifests spell seconds in 19 digits
@@ -43,6 +53,10 @@ _NORMALISER, _LINES = "files-1", "lines-1"
 # the host's half has the last word: it removes only what it has made
 _FOLDER = re.compile(r"/[^\0]{0,4096}/\.holdfast-[0-9a-f]{16}|/\.holdfast-[0-9a-f]{16}", re.DOTALL)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_RESTORE = re.compile(r"[0-9a-f]{16}")
+_RESTORES = 10
+# of a restore that came and went while a host was captured nobody knows the id
+PASSED = "came and went"
 
 
 class Trip(t.Protocol):
@@ -63,12 +77,14 @@ def tree_request(
     absent: str,
     limits: Mapping[str, int],
     deliver: int | None = None,
+    journal: str | None = None,
 ) -> dict[str, t.Any]:
     """Ask for ``fingerprint``, ``entries`` or ``content`` of components below *root*.
 
     :param absent: ``error`` where none of a component's paths exists, or ``leave_out``.
     :param limits: ``bytes`` of content and ``entries`` that a component may hold at most.
     :param deliver: bytes of compressed content that the answer may hold; what is more the host keeps in a file.
+    :param journal: the folder of the host in which restores in place keep their journals, where it is no usual one.
     """
     brought = program(components)
     return {
@@ -90,6 +106,7 @@ def tree_request(
         "limits": dict(limits),
         **({"program": len(brought)} if brought else {}),
         **({} if deliver is None else {"deliver": {"stdout": deliver}}),
+        **({} if journal is None else {"journal": journal}),
     }
 
 
@@ -152,52 +169,65 @@ def read_answer(text: str, *, limit_bytes: int, half: str = "tree") -> tuple[dic
     if not isinstance(header, dict) or size != len(data) - _HEADER_DIGITS:
         raise ConnectionLostError("the host's answer is damaged")
     if "error" in header:
-        with _Judged():
+        with Judged():
             raise _refusal(header["error"]) if half == "tree" else _apply_refusal(header["error"])
     return header, unpacker.unused_data
 
 
 def read_fingerprints(components: Sequence[Component], header: Mapping[str, t.Any]) -> dict[str, PlainFingerprint]:
     """Read the answer to ``fingerprint``."""
-    with _Judged():
+    with Judged():
         answers = header["components"]
         return {c.name: _fingerprint(c, answers[c.name]) for c in components}
 
 
 def read_listings(components: Sequence[Component], header: Mapping[str, t.Any]) -> dict[str, tuple[Entry, ...]]:
     """Read the answer to ``entries``."""
-    with _Judged():
+    with Judged():
         return {c.name: _listing(c, header["components"][c.name]) for c in components}
 
 
 def read_privilege(header: Mapping[str, t.Any]) -> bool:
     """Whether the half ran as root."""
-    with _Judged():
+    with Judged():
         return int(header["host"]["euid"]) == 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Told:
-    """What a half says of its host: its clock, in seconds since 1970, and a digest of its machine id, if it has one."""
+    """What a half says of its host: its clock, in seconds since 1970, and a digest of its machine id, if it has one.
+
+    ``restores`` are the restores in place that were open there while it walked; of one that came and went meanwhile
+    it knows no id.
+    """
 
     time: int
     machine: str | None
+    restores: tuple[str, ...] = ()
 
 
 def read_told(header: Mapping[str, t.Any]) -> Told:
     """Read who has answered, and when by its own clock."""
-    with _Judged():
+    with Judged():
         host = header["host"]
         moment, machine = int(host["time"]), host.get("machine")
         if abs(moment) > _HIGHEST_SIZE:
             raise ValueError("no time")
-        return Told(moment, None if machine is None else _digest(machine))
+        return Told(moment, None if machine is None else _digest(machine), _restores(host))
+
+
+def _restores(host: Mapping[str, t.Any]) -> tuple[str, ...]:
+    told = host.get("restores", [])
+    ids = {one for one in told if isinstance(one, str) and _RESTORE.fullmatch(one)}
+    if not isinstance(told, list) or len(told) > min(len(ids), _RESTORES):
+        raise ValueError("no restores")
+    return tuple(sorted(ids)) or ((PASSED,) if host.get("restored") else ())
 
 
 def read_applied(header: Mapping[str, t.Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Read an apply's answer: the paths written, and the warnings."""
-    with _Judged():
-        warnings = tuple(f"{path}: {text}" for path, text in header.get("warnings", ()))
+    with Judged():
+        warnings = tuple(visible(f"{path}: {text}"[:_SENTENCE]) for path, text in header.get("warnings", ()))
         return tuple(str(path) for path in header.get("written", ())), warnings
 
 
@@ -216,7 +246,7 @@ def read_file(header: Mapping[str, t.Any], *, limit_bytes: int) -> KeptFile | No
     :param limit_bytes: what the contents may hold after decompression.
     :raises TooLargeError: what is kept cannot be the contents of so few bytes.
     """
-    with _Judged():
+    with Judged():
         if "file" not in header:
             return None
         file = header["file"]
@@ -245,7 +275,7 @@ def read_content(
     """
     told = {}
     files = {}
-    with _Judged():
+    with Judged():
         for component in components:
             answer = header["components"][component.name]
             entries = _listing(component, answer)
@@ -448,7 +478,7 @@ def _within(value: t.Any, highest: int) -> int:
     return number
 
 
-class _Judged:
+class Judged:
     """Turns the KeyErrors and ValueErrors of a malformed answer into one sentence."""
 
     def __enter__(self) -> None:
@@ -535,16 +565,24 @@ def _refusal(error: Mapping[str, t.Any]) -> CaptureError:
 
 def _apply_refusal(error: Mapping[str, t.Any]) -> RestoreError:
     kind, message, named = _told(error)
+    remedy = _APPLY_REMEDIES.get(kind, _REPORT)
+    left = [visible(str(path)[:_SENTENCE]) for path, _why in error.get("left", ())]
+    if error.get("undone"):
+        stays = f"The host is as it was, but for {', '.join(left[:_NAMED])}" if left else "The host is as it was"
+        details = {"undone": True, "left": left[:_LISTED]}
+        return UndoneError(message, item=named, remedy=f"{stays}. {remedy}", details=details)
     written = len(error.get("written", ()))
     if written:
         message = f"{message}, after {written} paths were written"
-    return RestoreError(message, item=named, remedy=_APPLY_REMEDIES.get(kind, _REPORT))
+    return RestoreError(message, item=named, remedy=remedy, details={"left": left[:_LISTED]} if left else None)
 
 
 def _told(error: Mapping[str, t.Any]) -> tuple[str, str, str]:
-    items = [str(item)[:_SENTENCE] for item in error.get("items", ())]
+    items = [visible(str(item)[:_SENTENCE]) for item in error.get("items", ())]
     named = ", ".join(items[:_NAMED]) + (f" and {len(items) - _NAMED} more" if len(items) > _NAMED else "")
-    return str(error.get("type", "")), str(error.get("message", "the host's half refused"))[:_SENTENCE], named
+    # a terminal obeys what stands between the letters, and a file may have any name
+    message = visible(str(error.get("message", "the host's half refused"))[:_SENTENCE])
+    return str(error.get("type", "")), message, named
 
 
 _LARGER = "the host's answer is larger than was asked for"
@@ -565,10 +603,17 @@ _CAPTURE_REMEDIES = {
     "slow": _RUN_AWAY,
 }
 _APPLY_REMEDIES = {
-    "busy": "Wait for the other restore and run again; nothing was touched.",
+    "busy": "Wait for the other restore, or until its lease is over, and run again; nothing was touched.",
+    "immutable": "Take the attribute away with chattr, or restore without these paths; nothing was touched.",
+    "invalid": "Choose another recovery point, or run that command by hand on what is restored under another folder.",
+    "journal": "Look at that folder on the host: it holds what an earlier restore needs to go back.",
+    "mount": "Unmount what is there, or restore without these paths; nothing was touched.",
+    "read_only": "Make that file system writable, or restore without these paths; nothing was touched.",
+    "reload": "Look at that unit on the host with systemctl status and journalctl.",
+    "stale": "Nothing is open under this id: look at the host, and run the restore again.",
     "root": "Name another folder to restore under.",
     "outside": "Remove the symbolic link, or restore under an empty folder.",
-    "in_the_way": "Move what stands there, or restore under an empty folder.",
+    "in_the_way": "Move what stands there; or restore with exact, or under an empty folder.",
     "no_space": "Free the space named, or restore under another file system.",
     "partial": "Paths already written are whole; correct the cause and run the restore again.",
     "hostile": "Do not use this snapshot; find out who wrote it.",

@@ -2,34 +2,28 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restore: write chosen snapshots under a root, capture again and compare."""
+"""Restore under another root: write chosen snapshots there, capture again and compare."""
 
 from __future__ import annotations
 
 import dataclasses
-import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..capture.host import Host, Survey
-from ..errors import (
-    HoldfastError,
-    MismatchError,
-    RestoreError,
-    UnreadableError,
-)
-from ..format import names
-from ..format import record as record_format
+from ..capture.transaction import Answer
+from ..errors import MismatchError, NotFoundError, RestoreError, UnreadableError
 from ..keyring.base import Keyring
-from ..model import instant, keep
 from ..model.component import Component
-from ..model.entry import Entry, EntryKind, below_no_folder
-from ..model.record import Record
-from . import objects
+from ..model.difference import PRIVILEGED_XATTRS, Comparison, Side, compare_trees
+from ..model.entry import Entry
 from .choose import Chosen, Selection, choose
-from .open_snapshot import Opened, open_snapshot, timed
-from .repository import Repository, sign_envelope
+from .open_snapshot import open_snapshot, timed
+from .repository import Repository
+from .restore_record import DIFFERENT, EQUAL, Context, Ending, put_record
+from .returning import Returning
+from .selected import parted, selected
+from .wanted import Wanted, merged, to_write
 
-_PRIVILEGED_XATTRS = ("security.", "trusted.")
 _NAMED = 10
 
 
@@ -51,7 +45,10 @@ class Difference:
 class Restored:
     """What a restore did.
 
-    ``proven`` says that what was read back is equal; ``owners`` that owners could be set and compared.
+    ``proven`` says that what was read back is equal; ``owners`` that owners could be set and compared. ``extra`` is
+    there and not in the snapshot, and of it ``remove`` goes; ``preserved`` stays as it is by policy; ``returning`` is
+    what comes back with old secrets; ``answer`` is what the host did in place, ``comparison``
+    the host before and after, where that was asked for.
     """
 
     sources: tuple[Chosen, ...]
@@ -63,6 +60,29 @@ class Restored:
     record: str | None
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
+    preserved: tuple[str, ...] = ()
+    returning: tuple[Returning, ...] = ()
+    remove: tuple[str, ...] = ()
+    answer: Answer = dataclasses.field(default=Answer())
+    comparison: Comparison | None = None
+
+
+@dataclasses.dataclass
+class Sealed:
+    """What was chosen and opened, and the seconds that each phase took."""
+
+    chosen: tuple[Chosen, ...]
+    wanted: Wanted
+    seconds: dict[str, float]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd of what was chosen."""
+        return tuple(
+            f"the snapshot of {', '.join(one.components)} was taken while a restore was open on its host"
+            for one in self.chosen
+            if one.restore_open
+        )
 
 
 def restore(
@@ -71,11 +91,9 @@ def restore(
     target: Host,
     *,
     host: str,
-    target_host: str,
-    under: str,
     selection: Selection,
+    context: Context,
     host_id: str | None = None,
-    change: Mapping[str, t.Any] | None = None,
     check: bool = False,
 ) -> Restored:
     """Write the selected snapshots of *host* to *target* under another root, capture again and compare.
@@ -84,58 +102,45 @@ def restore(
     equal: kind, content, link target, mode and extended attributes, and owners where the target's half runs as root.
 
     :param host_id: its identity, where that is known; else *host* is its identity or one of its names.
-    :param under: the folder that *target* writes below, for the record.
     :param check: say what would be written; write nothing, record nothing.
     :raises RestoreError: the target refused or broke off; MismatchError where what came back is not what was sealed.
     """
-    seconds: dict[str, float] = {}
-    with timed(seconds, "find"):
-        chosen = choose(repository, host, selection, host_id=host_id)
-    opened = [open_snapshot(repository, keyring, part) for part in chosen]
-    for part in opened:
-        for phase, spent in part.seconds.items():
-            seconds[phase] = seconds.get(phase, 0.0) + spent
-    wanted, contents = _merge(opened)
-    components = _components(opened)
+    sealed = open_chosen(repository, keyring, host, selection, host_id)
+    seconds = sealed.seconds
     with timed(seconds, "survey"):
-        survey = _survey(target, components)
-        before = compare(wanted, survey.entries, owners=survey.privileged)
-    extra = tuple(sorted(_present(survey.entries).keys() - wanted.keys()))
-    warnings: tuple[str, ...] = ()
+        survey = survey_of(target, sealed.wanted.components)
+        asked = asked_for(sealed.wanted, selection.paths, present(survey.entries), host)
+        wanted = asked.wanted
+        before = compare(wanted.entries, asked.live(survey), owners=survey.privileged)
+    extra = sorted(asked.live(survey).keys() - wanted.entries.keys())
+    warnings = sealed.warnings
     record = None
     if before:
         with timed(seconds, "apply"):
-            to_write = _with_links({difference.path for difference in before}, wanted)
-            warnings = target.apply(to_write, contents, owners=survey.privileged, check=check).warnings
+            entries = to_write({difference.path for difference in before}, wanted)
+            warnings += target.apply(entries, wanted.contents, owners=survey.privileged, check=check).warnings
     if not check:
         with timed(seconds, "compare"):
-            left = compare(wanted, _survey(target, components).entries, owners=survey.privileged)
-        detail = {
-            "target_host": target_host,
-            "under": under,
-            "result": "different" if left else "equal",
-            "entries": len(wanted),
-            "written": len(before),
-            "different": len(left),
-            "owners_compared": survey.privileged,
-            "milliseconds": {phase: round(spent * 1000) for phase, spent in seconds.items()},
-            "change": dict(change or {}),
-        }
-        record, problem = _record(repository, keyring, host, chosen, detail)
+            again = survey_of(target, wanted.components)
+            left = compare(wanted.entries, asked.live(again), owners=again.privileged)
+        ending = Ending(
+            DIFFERENT if left else EQUAL,
+            entries=len(wanted.entries),
+            written=len(before),
+            different=len(left),
+            owners=survey.privileged,
+            whole=not selection.paths,
+        )
+        record, problem = put_record(repository, keyring, host, sealed.chosen, context, ending, seconds)
         warnings += problem
         if left:
-            named = ", ".join(str(difference) for difference in left[:_NAMED])
-            raise MismatchError(
-                f"{len(left)} of {len(wanted)} paths are not what was sealed: {named}",
-                host=target_host,
-                item=under,
-                remedy="Do not use what was restored. " + (" · ".join(warnings[:_NAMED]) or "Run the restore again."),
-            )
+            advice = " · ".join(warnings[:_NAMED]) or "Run the restore again."
+            raise mismatch(left, len(wanted.entries), context, f"Do not use what was restored. {advice}")
     return Restored(
-        sources=chosen,
+        sources=sealed.chosen,
         before=before,
-        extra=extra,
-        entries=len(wanted),
+        extra=tuple(extra),
+        entries=len(wanted.entries),
         proven=not check or not before,
         owners=survey.privileged,
         record=record,
@@ -144,7 +149,22 @@ def restore(
     )
 
 
-def _survey(target: Host, components: Sequence[Component]) -> Survey:
+def open_chosen(
+    repository: Repository, keyring: Keyring, host: str, selection: Selection, host_id: str | None
+) -> Sealed:
+    """Choose snapshots and open them; as :func:`choose` and :func:`open_snapshot`."""
+    seconds: dict[str, float] = {}
+    with timed(seconds, "find"):
+        chosen = choose(repository, host, selection, host_id=host_id)
+    opened = [open_snapshot(repository, keyring, part) for part in chosen]
+    for part in opened:
+        for phase, spent in part.seconds.items():
+            seconds[phase] = seconds.get(phase, 0.0) + spent
+    return Sealed(chosen, merged(opened), seconds)
+
+
+def survey_of(target: Host, components: Sequence[Component]) -> Survey:
+    """What stands there now; raises RestoreError where it cannot be read."""
     try:
         return target.survey(components)
     except UnreadableError as e:
@@ -153,107 +173,61 @@ def _survey(target: Host, components: Sequence[Component]) -> Survey:
         ) from e
 
 
-def compare(
-    wanted: Mapping[str, Entry], listed: Mapping[str, Sequence[Entry]], *, owners: bool
-) -> tuple[Difference, ...]:
+def present(listed: Mapping[str, Sequence[Entry]]) -> dict[str, Entry]:
+    """The entries of all components by path."""
+    return {entry.path: entry for entries in listed.values() for entry in entries}
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """The part of what is wanted that a restore is about, and which of a host's paths are of that part."""
+
+    wanted: Wanted
+    covers: Callable[[str], bool]
+    absent: tuple[str, ...] = ()
+
+    def live(self, survey: Survey) -> dict[str, Entry]:
+        """What a host has of it now, by path."""
+        return parted(present(survey.entries), lambda path: self.covers(path) or path in self.wanted.entries)
+
+
+def asked_for(wanted: Wanted, paths: Sequence[str], live: Mapping[str, Entry], host: str) -> Asked:
+    """Narrow what is wanted to *paths*; raises NotFoundError where they mean nothing, as :func:`selected`."""
+    try:
+        meant = selected(wanted.entries, paths, lambda path: wanted.speaks_for(path) is not None)
+    except NotFoundError as e:
+        raise e.at(host) from None
+    return Asked(wanted.only(meant.on(live)), meant.covers, meant.absent)
+
+
+def compare(wanted: Mapping[str, Entry], live: Mapping[str, Entry], *, owners: bool) -> tuple[Difference, ...]:
     """Name every wanted path that is missing or differs, with the attributes that do.
 
     :param owners: compare owners, and the extended attributes that only root can set.
     """
-    present = _present(listed)
-    found = []
-    for path, entry in wanted.items():
-        other = present.get(path)
-        if other is None:
-            found.append(Difference(path, ("missing",)))
-            continue
-        if not owners:
-            entry, other = _unprivileged(entry), _unprivileged(other)
-        what = entry.differences(other, owners=owners)
-        if what:
-            found.append(Difference(path, tuple(what)))
-    return tuple(found)
+    owner = dict.fromkeys(wanted, "")
+    found = compare_trees(
+        Side({path: live[path] for path in wanted.keys() & live.keys()}, owner),
+        Side(wanted, owner),
+        owners=owners,
+        without_xattrs=() if owners else PRIVILEGED_XATTRS,
+    )
+    return tuple(Difference(one.path, one.what or ("missing",)) for one in found)
 
 
-def _merge(opened: Sequence[Opened]) -> tuple[dict[str, Entry], dict[str, bytes]]:
-    """One entry a path, parents first; where components overlap the later capture says what is there."""
-    wanted: dict[str, Entry] = {}
-    contents: dict[str, bytes] = {}
-    owner: dict[str, str] = {}
-    for part in sorted(opened, key=lambda part: part.chosen.entry.age_order):
-        told = {captured.component.name: captured for captured in part.manifest.components}
-        for packed in part.parts:
-            captured = told[packed.name]
-            for path in [path for path in wanted if captured.speaks_for(path)]:
-                del wanted[path]
-            wanted.update({entry.path: entry for entry in packed.entries})
-            owner.update({entry.path: packed.name for entry in packed.entries})
-            contents.update(packed.contents)
-    misplaced = below_no_folder(wanted)
-    if misplaced is not None:
-        path, above = misplaced
-        raise RestoreError(
-            f"component {owner[path]} holds a path below {above!r}, which component {owner[above]} holds as no folder",
-            item=repr(path),
-            remedy="Restore them one after the other, by components.",
-        )
-    return dict(sorted(wanted.items(), key=lambda item: item[0].split("/"))), contents
-
-
-def _components(opened: Sequence[Opened]) -> list[Component]:
-    return [
-        part.component
-        for snapshot in opened
-        for part in snapshot.manifest.components
-        if part.component.name in snapshot.chosen.components
-    ]
-
-
-def _present(listed: Mapping[str, Sequence[Entry]]) -> dict[str, Entry]:
-    return {entry.path: entry for entries in listed.values() for entry in entries}
-
-
-def _with_links(paths: set[str], wanted: Mapping[str, Entry]) -> list[Entry]:
-    """The entries to write: with a file all of its hard links, since writing makes it a new file."""
-    firsts = {
-        entry.target if entry.kind is EntryKind.HARDLINK else entry.path
-        for entry in (wanted[path] for path in paths)
-        if entry.kind in (EntryKind.FILE, EntryKind.HARDLINK)
-    }
-    links = {e.path for e in wanted.values() if e.kind is EntryKind.HARDLINK and e.target in firsts}
-    written = paths | firsts | links
-    # what is written in a folder changes the folder's time
-    above = {path[:at] for path in written for at, character in enumerate(path) if character == "/" and at}
-    folders = {path for path in above if path in wanted and wanted[path].kind is EntryKind.DIRECTORY}
-    return [entry for path, entry in wanted.items() if path in written | folders]
-
-
-def _unprivileged(entry: Entry) -> Entry:
-    xattrs = {name: value for name, value in entry.xattrs.items() if not name.startswith(_PRIVILEGED_XATTRS)}
-    return dataclasses.replace(entry, xattrs=xattrs)
-
-
-def _record(
-    repository: Repository, keyring: Keyring, host: str, chosen: Sequence[Chosen], detail: Mapping[str, t.Any]
-) -> tuple[str | None, tuple[str, ...]]:
-    """Sign and put the restore's record; a restore that is proven stays proven when its record cannot be kept."""
-    root = repository.root
-    try:
-        now = instant.whole(repository.store.clock())
-        record = Record(
-            repository=root.repository,
-            root=root.id,
-            kind="restore",
-            at=now,
-            by=keyring.signer(use="record", among=root.signing(use="record", at=now)),
-            subject={"host": host, "snapshots": [part.entry.manifest.sha256 for part in chosen]},
-            detail=detail,
-        )
-        data = sign_envelope(
-            keyring, record_format.PAYLOAD_TYPE, record_format.payload(record), use="record", by=record.by
-        )
-        name = names.for_record("restore", now, data)
-        objects.put(repository.store, name, data, lock_until=keep.record_lock(now, root.longest_days))
-    except HoldfastError as e:
-        return None, (f"the record of this restore was not kept: {e}",)
-    return name, ()
+def mismatch(
+    left: Sequence[Difference],
+    entries: int,
+    context: Context,
+    remedy: str,
+    details: Mapping[str, object] | None = None,
+) -> MismatchError:
+    """The error that names what is not as it was sealed."""
+    named = ", ".join(str(difference) for difference in left[:_NAMED])
+    return MismatchError(
+        f"{len(left)} of {entries} paths are not what was sealed: {named}",
+        host=context.target_host,
+        item=context.place,
+        remedy=remedy,
+        details=details,
+    )

@@ -28,6 +28,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.entry import
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import choose, restore
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore_record import Context
 
 from ..plugins.plugin_utils.capture.sites import near_trip
 from ..plugins.plugin_utils.usecases.lab import Clock, Lab, declared, make_keyring
@@ -145,8 +146,7 @@ def make(target: Path, work: Path) -> None:
             lab.keyring,
             Host(near_trip, root=str(work / "restored")),
             host=HOST,
-            target_host="restore1.example.com",
-            under="/srv/restored",
+            context=Context("restore1.example.com", "/srv/restored"),
             selection=choose.Selection(newest=True),
         )
     target.mkdir()

@@ -25,6 +25,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory impor
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import (
     choose,
     open_snapshot,
+    proofs,
     repository,
     verify,
 )
@@ -170,6 +171,13 @@ def test_the_newest_and_a_moment_restore_every_byte(golden: Golden) -> None:
     assert restored(golden, choose.Selection(newest=True)) == second
     now = instant.from_text(golden.expected["now"])
     assert restored(golden, choose.Selection(time=now - dt.timedelta(hours=6))) == first
+
+
+def test_the_restore_that_was_recorded_proves_its_streams(golden: Golden) -> None:
+    (name,) = golden.named(names.Kind.RECORD)
+    found = proofs.proven(golden.repository)
+    assert found.keys() == {(golden.expected["host"], stream) for stream in ("tier1", "tier2")}
+    assert {(proof.at, proof.record) for proof in found.values()} == {(names.parse(name).at, name)}
 
 
 def test_names_of_every_kind_are_among_what_is_restored(golden: Golden) -> None:

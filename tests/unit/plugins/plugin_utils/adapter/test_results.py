@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import typing as t
@@ -18,12 +19,16 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.people imp
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import PublicKeys
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import ObjectRef, StreamEntry, StreamState
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.root import Root
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.verification import StreamSummary
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.approvals import Pending
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.chain import Approval
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.choose import Chosen
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.leftovers import Shipping
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.prune import Pruned
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore import Difference, Restored
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import Receipt, StreamReceipt
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import (
+    OpenPoint,
+    Receipt,
+    StreamReceipt,
+)
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.seal_point import Sealed
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.succession import Outcome
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.verify import (
@@ -66,6 +71,7 @@ SEALED = Sealed(
     stored_bytes=10,
     failed={},
     missing=(),
+    alias="v1.4.2",
 )
 RECEIPT = Receipt(
     "h",
@@ -74,17 +80,6 @@ RECEIPT = Receipt(
         StreamReceipt("tier1", "drift", ("app", "ssh"), 20, ENTRY, left_out_bytes=7),
         StreamReceipt("tier2", "first", ("base",), 0, None),
     ),
-)
-RESTORED = Restored(
-    sources=(Chosen(ENTRY, ("app",)),),
-    before=(Difference("/etc/a", ("content", "mode")), Difference("/etc/b", ("missing",))),
-    extra=("/etc/own",),
-    entries=3,
-    proven=True,
-    owners=False,
-    record="records/restore/x",
-    warnings=("a warning",),
-    seconds={"find": 0.12345},
 )
 
 
@@ -96,6 +91,42 @@ def plain(result: dict[str, t.Any]) -> dict[str, t.Any]:
     return result
 
 
+class TestOpened:
+    OPENED = OpenPoint(
+        run="0123456789abcdef",
+        point="pre",
+        location={},
+        opened_at=NOW,
+        monotonic=0.0,
+        expected=("a", "b"),
+        parents=(DIGEST,),
+        seen=(DIGEST,),
+        full_size=0,
+        full_sealed_at=None,
+        since_full=0,
+        points_since=1,
+        change={},
+        check=False,
+        notes=("clocks differ",),
+    )
+
+    def test_what_it_says(self) -> None:
+        assert plain(results.opened_point(self.OPENED, Shipping(("main was stored late",), ("x waits",)))) == {
+            "changed": True,
+            "run": "0123456789abcdef",
+            "name": "pre",
+            "alias": "",
+            "expected": 2,
+            "parents": [DIGEST],
+            "warnings": ["x waits", "clocks differ"],
+            "shipped": ["main was stored late"],
+        }
+
+    def test_to_open_alone_is_no_change(self) -> None:
+        found = plain(results.opened_point(dataclasses.replace(self.OPENED, alias="v1"), Shipping((), ("x waits",))))
+        assert (found["changed"], found["alias"]) == (False, "v1")
+
+
 class TestSealed:
     def test_what_it_says(self) -> None:
         assert plain(results.sealed_point(SEALED)) == {
@@ -103,6 +134,7 @@ class TestSealed:
             "name": "main",
             "sealed": True,
             "recovery_point": DIGEST,
+            "alias": "v1.4.2",
             "complete": True,
             "stored": 1,
             "unchanged": 2,
@@ -269,7 +301,11 @@ class TestReceipt:
         assert found["streams"][1]["changed_components"] == ["app", "ssh"]
         assert found["streams"][1]["stored_bytes"] == 20
         assert [stream["left_out_bytes"] for stream in found["streams"]] == [0, 7, 0]
+        assert found["open_restores"] == []
         assert "diff" not in found
+
+    def test_open_restores(self) -> None:
+        assert plain(results.receipt(Receipt("h", (), restores=("a", "b")), diff=False))["open_restores"] == ["a", "b"]
 
     def test_unchanged_is_no_change(self) -> None:
         assert not plain(results.receipt(Receipt("h", RECEIPT.streams[:1]), diff=True))["changed"]
@@ -293,35 +329,10 @@ class TestReceipt:
         ]
 
 
-class TestRestored:
-    def test_what_it_says(self) -> None:
-        found = plain(results.restored(RESTORED, diff=False))
-        assert found["changed"]
-        assert found["equal"]
-        assert found["written"] == ["/etc/a", "/etc/b"]
-        assert found["extra"] == ["/etc/own"]
-        assert found["snapshots"] == [DIGEST]
-        assert found["seconds"] == {"find": 0.123}
-        assert (found["entries"], found["owners_compared"], found["record"]) == (3, False, "records/restore/x")
-        assert "diff" not in found
-
-    def test_nothing_written_is_no_change(self) -> None:
-        found = plain(results.restored(Restored(**{**vars(RESTORED), "before": (), "record": None}), diff=True))
-        assert not found["changed"]
-        assert found["record"] == ""
-        assert "diff" not in found
-
-    def test_a_diff_names_paths_and_attributes(self) -> None:
-        assert plain(results.restored(RESTORED, diff=True))["diff"] == {
-            "before": "'/etc/a' (content, mode)\n'/etc/b' (missing)\n",
-            "after": "'/etc/a' (as sealed)\n'/etc/b' (as sealed)\n",
-        }
-
-
 class TestReport:
     REPORT = Report(
         level=Level.KEYS,
-        points=(PointSummary(DIGEST, "main", NOW, True, 2, "CHG-1"),),
+        points=(PointSummary(DIGEST, "main", NOW, True, 2, "CHG-1", "v1.4.2"),),
         snapshots=1,
         packs_opened=1,
         records=0,
@@ -345,6 +356,7 @@ class TestReport:
                     "complete": True,
                     "streams": 2,
                     "change": "CHG-1",
+                    "alias": "v1.4.2",
                 }
             ],
             "snapshots": 1,
@@ -354,8 +366,41 @@ class TestReport:
             "stored_bytes": 100,
             "timestamped": 0,
             "unsealed": 0,
+            "live_streams": 0,
+            "proven_streams": 0,
             "findings": [{"severity": "note", "item": "x", "problem": "is odd", "remedy": "Look at it."}],
         }
+
+    def test_streams_are_counted_and_listed_where_they_are_asked_for(self) -> None:
+        streams = (
+            StreamSummary("web-a", "web1", "tier1", NOW, NOW + dt.timedelta(days=1), None, restore_open=True),
+            StreamSummary("web2", "web2", "tier1", NOW, NOW, NOW + dt.timedelta(hours=1), restore_open=False),
+        )
+        report = dataclasses.replace(self.REPORT, streams=streams)
+        short, long = plain(results.report(report)), plain(results.report(report, streams=True))
+        assert "streams" not in short
+        assert (short["live_streams"], short["proven_streams"]) == (2, 1)
+        assert long.pop("streams") == [
+            {
+                "host": "web-a",
+                "host_id": "web1",
+                "stream": "tier1",
+                "captured_at": "2026-03-01T12:00:00Z",
+                "verified_at": "2026-03-02T12:00:00Z",
+                "proven_at": None,
+                "restore_open": True,
+            },
+            {
+                "host": "web2",
+                "host_id": "web2",
+                "stream": "tier1",
+                "captured_at": "2026-03-01T12:00:00Z",
+                "verified_at": "2026-03-01T12:00:00Z",
+                "proven_at": "2026-03-01T13:00:00Z",
+                "restore_open": False,
+            },
+        ]
+        assert long == short
 
     @pytest.mark.parametrize(("severity", "sound"), [(Severity.ERROR, False), (Severity.WARNING, True)])
     def test_only_an_error_is_unsound(self, severity: Severity, sound: bool) -> None:

@@ -36,6 +36,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import (
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import repository as repositories
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repository import Repository
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore_record import Context
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import OpenPoint, PointFolder, Receipt
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.sites import MemorySource, near_trip
 
@@ -182,8 +183,9 @@ class Lab:
     def restore(self, root: Path, **more: t.Any) -> restore.Restored:
         """Restore host h under *root*, through a trip in this process unless told otherwise."""
         trip = more.pop("trip", near_trip)
-        given = {"host": "h", "target_host": "h", "selection": choose.Selection(newest=True), **more}
-        return restore.restore(self.repository, self.keyring, Host(trip, root=str(root)), under=str(root), **given)
+        context = Context(more.pop("target_host", "h"), str(root), change=more.pop("change", {}))
+        given = {"host": "h", "selection": choose.Selection(newest=True), **more}
+        return restore.restore(self.repository, self.keyring, Host(trip, root=str(root)), context=context, **given)
 
     def names(self, prefix: str = "") -> list[str]:
         """Names of all objects, each once."""

@@ -431,7 +431,7 @@ class TestCompare:
 
     def differences(self, *, owners: bool, **changes: t.Any) -> list[Difference]:
         other = dataclasses.replace(self.FILE, **changes)
-        return list(restore.compare({CONF: self.FILE}, {"app": [other]}, owners=owners))
+        return list(restore.compare({CONF: self.FILE}, {CONF: other}, owners=owners))
 
     @pytest.mark.parametrize("owners", [True, False])
     def test_time_is_no_difference_and_content_always_is(self, owners: bool) -> None:
@@ -460,8 +460,8 @@ class TestCompare:
         assert self.differences(owners=True, **change) == []
 
     def test_missing_and_extra(self) -> None:
-        assert restore.compare({CONF: self.FILE}, {"app": []}, owners=True) == (Difference(CONF, ("missing",)),)
-        assert restore.compare({}, {"app": [self.FILE]}, owners=True) == ()
+        assert restore.compare({CONF: self.FILE}, {}, owners=True) == (Difference(CONF, ("missing",)),)
+        assert restore.compare({}, {CONF: self.FILE}, owners=True) == ()
         assert str(Difference(CONF, ("content", "mode"))) == f"{CONF!r} (content, mode)"
 
     def test_the_targets_right_decides(self, sealed: Lab, target: HostSite) -> None:
@@ -517,6 +517,7 @@ class TestRecord:
             "written": 8,
             "different": 0,
             "owners_compared": os.geteuid() == 0,
+            "actor": {},
             "change": {"id": "CHG-2"},
         }
         assert sealed.verify().records == 1
