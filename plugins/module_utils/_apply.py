@@ -640,6 +640,8 @@ class _Change(_Apply):
         self._problems: dict[str, list[_RefusedError]] = {}
         self._mounts = _mounts()
         self._renames = 0
+        self._near: tuple[tuple[bytes, ...], int] | None = None
+        self._stays_near = False
 
     @property
     def parts(self) -> list[int]:
@@ -930,20 +932,22 @@ class _Change(_Apply):
             if kept.staged:
                 with _on(kept.path):
                     self._make_stage(kept)
-        for step in self.steps:
-            with _on(step.path):
-                self._new_one(step, payload, starts)
-        for step in reversed(self.steps):
-            if step.is_folder:
+        with self._nearby():
+            for step in self.steps:
                 with _on(step.path):
-                    self._dress_new(step)
-        for step in self.steps:
-            with _on(step.path):
-                self._settle_staged(step)
+                    self._new_one(step, payload, starts)
+            for step in reversed(self.steps):
+                if step.is_folder:
+                    with _on(step.path):
+                        self._dress_new(step)
+            for step in self.steps:
+                with _on(step.path):
+                    self._settle_staged(step)
         _at("staged")
-        for step in self.steps:
-            with _on(step.path):
-                self._save(step)
+        with self._nearby():
+            for step in self.steps:
+                with _on(step.path):
+                    self._save(step)
         self._sync_stages()
         _at("saved")
 
@@ -1154,7 +1158,32 @@ class _Change(_Apply):
                 yield step.path, os.fsdecode(b"/".join([real.rstrip(b"/"), self._stage_name, *step.staged]))
 
     def _pinned(self, kept: _Kept) -> int:
-        return _pinned(self._root, kept.names, kept.inode)
+        """Open a folder that is to change, which must be the one that was judged."""
+        if self._near is not None and self._near[0] == kept.names:
+            return os.dup(self._near[1])
+        fd = _pinned(self._root, kept.names, kept.inode)
+        if self._stays_near:
+            self._leave()
+            self._near = kept.names, os.dup(fd)
+        return fd
+
+    def _leave(self) -> None:
+        if self._near is not None:
+            os.close(self._near[1])
+            self._near = None
+
+    @contextlib.contextmanager
+    def _nearby(self) -> t.Iterator[None]:
+        """Keep the folder of the last step open for the next one, while work goes on in stage folders alone.
+
+        To walk down to it for each of its files is most of what staging costs. What changes paths walks each time.
+        """
+        self._stays_near = True
+        try:
+            yield
+        finally:
+            self._stays_near = False
+            self._leave()
 
     def _stage_of(self, folder: int) -> int:
         return os.open(self._stage_name, _FOLDER_FLAGS, dir_fd=folder)
