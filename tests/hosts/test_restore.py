@@ -142,9 +142,13 @@ def test_a_connection_that_dies_leaves_each_host_old_or_new(new_lab: Callable[[i
         for thread in threads:
             thread.join()
         for name in lab.hosts:
-            failed = run.on("restore", name)
-            assert "the host was lost in the middle of a restore" in failed.message, name
-            assert "its own unit brings the old state back" in failed.message, name
+            done = run.on("restore", name)
+            if name == "closed":
+                # only the answer was lost: it is asked again, and all is equal
+                assert done.result["equal"]
+            else:
+                assert "the host was lost" in done.message, name
+                assert "the old state back" in done.message, name
             is_open = DROPPED.get(name, (0, False))[1]
             assert len(lab.journals(name)) == is_open, name
         assert described(lab)["asked"] == old["asked"]

@@ -69,15 +69,31 @@ class Authority:
                 .not_valid_after(now + dt.timedelta(days=1))
             )
 
+        # RFC 5280, 4.2.1.1, 4.2.1.2 and 4.2.1.3: Python 3.13 asks for them
+        signs = dict.fromkeys(
+            (
+                "digital_signature",
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "encipher_only",
+                "decipher_only",
+            ),
+            False,
+        )
         ca = (
             builder(ca_name, ca_key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
+            .add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **signs), critical=True)
             .sign(ca_key, hashes.SHA256())
         )
         address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
         leaf = (
             builder(name, key.public_key())
             .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
             .sign(ca_key, hashes.SHA256())
         )
         made = cls(folder / "ca.pem", folder / "server.pem")
