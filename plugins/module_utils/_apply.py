@@ -2710,23 +2710,16 @@ def _as_it_is(root: int, folder: dict[str, t.Any], same_boot: bool) -> dict[str,
         return folder
 
 
-def _drop(asked: _Asked, journals: _Journals, _payload: t.Any) -> dict[str, t.Any]:
+def _end(asked: _Asked, journals: _Journals, _payload: t.Any) -> dict[str, t.Any]:
+    """Drop or undo a restore that is open."""
     journals.lock(_OTHER_SECONDS)
     journal = _Journal(journals.folder, asked.restore)
     told = journal.read("journal.json")
     if told is None:
-        return _ended(journal, "drop")
+        return _ended(journal, asked.op)
     with _closing(_open_told(journal, told)) as root:
-        return _told("closed", warnings=_close(journal, root, "drop"))
-
-
-def _take_back(asked: _Asked, journals: _Journals, _payload: t.Any) -> dict[str, t.Any]:
-    journals.lock(_OTHER_SECONDS)
-    journal = _Journal(journals.folder, asked.restore)
-    told = journal.read("journal.json")
-    if told is None:
-        return _ended(journal, "undo")
-    with _closing(_open_told(journal, told)) as root:
+        if asked.op == "drop":
+            return _told("closed", warnings=_close(journal, root, "drop"))
         undo, warnings = _undo(journal, told, root)
     return _told("closed", written=undo.back, left=undo.left, warnings=warnings)
 
@@ -2784,8 +2777,8 @@ _OPS = ("check", "apply", "drop", "undo", "status", "recover")
 _IN_PLACE: dict[str, t.Callable[[_Asked, _Journals, t.Any], dict[str, t.Any]]] = {
     "check": _check,
     "apply": _apply,
-    "drop": _drop,
-    "undo": _take_back,
+    "drop": _end,
+    "undo": _end,
     "status": _status,
     "recover": _recover,
 }

@@ -11,13 +11,9 @@ import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
 from ..model.entry import Entry, EntryKind
-from ..model.redaction import visible
 from . import wire
 from .host import LIMIT_ENTRIES
 
-# what a host says stands in results and in a signed record
-_LISTED = 200
-_SENTENCE = 500
 # listings of paths: a generous kilobyte for each of 200,000
 _ANSWER_BYTES = 256 * 1024 * 1024
 
@@ -185,7 +181,7 @@ def read_answer(header: Mapping[str, t.Any]) -> Answer:
             reloaded=_texts(header, "reloaded"),
             not_reloaded=_pairs(header, "not_reloaded"),
             recovered=tuple(
-                visible(f"{one['restore']} ({one['run']})"[:_SENTENCE]) for one in header.get("recovered", ())[:_LISTED]
+                wire.sentence(f"{one['restore']} ({one['run']})") for one in header.get("recovered", ())[: wire.LISTED]
             ),
             left=_pairs(header, "left"),
             armed=bool(header.get("armed", False)),
@@ -194,11 +190,11 @@ def read_answer(header: Mapping[str, t.Any]) -> Answer:
         )
 
 
-def _texts(header: Mapping[str, t.Any], field: str, *, most: int = _LISTED) -> tuple[str, ...]:
-    return tuple(visible(str(value)[:_SENTENCE]) for value in header.get(field, ())[:most])
+def _texts(header: Mapping[str, t.Any], field: str, *, most: int = wire.LISTED) -> tuple[str, ...]:
+    return tuple(wire.sentence(value) for value in header.get(field, ())[:most])
 
 
 def _pairs(header: Mapping[str, t.Any], field: str) -> tuple[str, ...]:
     pairs: Sequence[Sequence[str]] = header.get(field, ())
-    told = [visible(f"{name}: {text}"[:_SENTENCE]) for name, text in pairs[:_LISTED]]
-    return (*told, *([f"and {len(pairs) - _LISTED} more"] if len(pairs) > _LISTED else []))
+    told = [wire.sentence(f"{name}: {text}") for name, text in pairs[: wire.LISTED]]
+    return (*told, *([f"and {len(pairs) - wire.LISTED} more"] if len(pairs) > wire.LISTED else []))

@@ -35,7 +35,7 @@ from ..errors import (
 from ..model import sources
 from ..model.component import FILES, Component
 from ..model.content import ComponentContent, PlainFingerprint
-from ..model.entry import Entry, EntryKind, LeftOut
+from ..model.entry import Entry, EntryKind, LeftOut, folders_above
 from ..model.redaction import visible
 
 MARK = "HOLDFAST1 "
@@ -43,7 +43,8 @@ _HEADER_DIGITS = 8
 _HIGHEST_ID = 2**32 - 1
 _HIGHEST_SIZE = 2**53 - 1
 _NAMED = 20
-_LISTED = 200
+# what of a host's lists stands in results and in a signed record
+LISTED = 200
 # characters of a sentence of the host's: it stands in receipts, in a signed body and in a table
 _SENTENCE = 500
 _LATEST = 10**9 << 62  # nanoseconds: manifests spell seconds in 19 digits
@@ -224,10 +225,15 @@ def _restores(host: Mapping[str, t.Any]) -> tuple[str, ...]:
     return tuple(sorted(ids)) or ((PASSED,) if host.get("restored") else ())
 
 
+def sentence(value: object) -> str:
+    """A text of a host's for people: cut where it is too long, and nothing in it that a terminal would obey."""
+    return visible(str(value)[:_SENTENCE])
+
+
 def read_applied(header: Mapping[str, t.Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Read an apply's answer: the paths written, and the warnings."""
     with Judged():
-        warnings = tuple(visible(f"{path}: {text}"[:_SENTENCE]) for path, text in header.get("warnings", ()))
+        warnings = tuple(sentence(f"{path}: {text}") for path, text in header.get("warnings", ()))
         return tuple(str(path) for path in header.get("written", ())), warnings
 
 
@@ -541,8 +547,8 @@ def _require_tree(entries: Sequence[Entry]) -> None:
     last = b""
     for entry in entries:
         path = os.fsencode(entry.path)
-        above = (entry.path[:at] for at, character in enumerate(entry.path) if character == "/" and at)
-        if path <= last or any(kinds.get(parent, EntryKind.DIRECTORY) is not EntryKind.DIRECTORY for parent in above):
+        folders = (kinds.get(above, EntryKind.DIRECTORY) for above in folders_above(entry.path))
+        if path <= last or any(kind is not EntryKind.DIRECTORY for kind in folders):
             raise ValueError("not in order, twice, or below no folder")
         if entry.kind is EntryKind.HARDLINK and kinds.get(entry.target) is not EntryKind.FILE:
             raise ValueError("a hard link to no earlier file")
@@ -566,23 +572,21 @@ def _refusal(error: Mapping[str, t.Any]) -> CaptureError:
 def _apply_refusal(error: Mapping[str, t.Any]) -> RestoreError:
     kind, message, named = _told(error)
     remedy = _APPLY_REMEDIES.get(kind, _REPORT)
-    left = [visible(str(path)[:_SENTENCE]) for path, _why in error.get("left", ())]
+    left = [sentence(path) for path, _why in error.get("left", ())]
     if error.get("undone"):
         stays = f"The host is as it was, but for {', '.join(left[:_NAMED])}" if left else "The host is as it was"
-        details = {"undone": True, "left": left[:_LISTED]}
+        details = {"undone": True, "left": left[:LISTED]}
         return UndoneError(message, item=named, remedy=f"{stays}. {remedy}", details=details)
     written = len(error.get("written", ()))
     if written:
         message = f"{message}, after {written} paths were written"
-    return RestoreError(message, item=named, remedy=remedy, details={"left": left[:_LISTED]} if left else None)
+    return RestoreError(message, item=named, remedy=remedy, details={"left": left[:LISTED]} if left else None)
 
 
 def _told(error: Mapping[str, t.Any]) -> tuple[str, str, str]:
-    items = [visible(str(item)[:_SENTENCE]) for item in error.get("items", ())]
+    items = [sentence(item) for item in error.get("items", ())]
     named = ", ".join(items[:_NAMED]) + (f" and {len(items) - _NAMED} more" if len(items) > _NAMED else "")
-    # a terminal obeys what stands between the letters, and a file may have any name
-    message = visible(str(error.get("message", "the host's half refused"))[:_SENTENCE])
-    return str(error.get("type", "")), message, named
+    return str(error.get("type", "")), sentence(error.get("message", "the host's half refused")), named
 
 
 _LARGER = "the host's answer is larger than was asked for"

@@ -62,6 +62,11 @@ class Entry:
         return found
 
 
+def folders_above(path: str) -> list[str]:
+    """The folders that a path is in, the highest first; not the root."""
+    return [path[:at] for at, character in enumerate(path) if character == "/" and at]
+
+
 def below_no_folder(entries: Mapping[str, Entry]) -> tuple[str, str] | None:
     """The first path that stands below something that is no folder, and that something; None in a tree that can be."""
     for path in sorted(entries):

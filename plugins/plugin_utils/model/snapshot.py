@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import typing as t
 from collections.abc import Mapping
 
 from .component import Component
-from .entry import Entry, LeftOut
+from .entry import Entry, LeftOut, folders_above
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,12 +60,14 @@ class CapturedComponent:
     left_out_bytes: int
     marks: tuple[str, ...]
 
+    @functools.cached_property
+    def _silent(self) -> frozenset[str]:
+        """The paths that it says nothing of, nor of what is below them; many paths are asked for."""
+        return frozenset(left.path for left in self.left_out if left.reason != "absent")
+
     def speaks_for(self, path: str) -> bool:
         """Whether this capture would hold *path* if the host had it: declared, and at or below nothing left out."""
-        left = {left.path for left in self.left_out if left.reason != "absent"}
-        segments = path.split("/")
-        above = {"/".join(segments[:depth]) for depth in range(2, len(segments) + 1)}
-        return self.component.declares(path) and not left & above
+        return self.component.declares(path) and self._silent.isdisjoint((*folders_above(path), path))
 
 
 @dataclasses.dataclass(frozen=True)

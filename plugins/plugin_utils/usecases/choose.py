@@ -133,6 +133,15 @@ class Chosen:
         return not self.entry.is_rollback_target
 
 
+def under_open_restores(chosen: Iterable[Chosen]) -> tuple[str, ...]:
+    """A warning for each snapshot that was chosen although it may hold half of a restore."""
+    return tuple(
+        f"snapshot {one.entry.manifest.sha256[:12]} was captured while a restore was open on {one.entry.name}"
+        for one in chosen
+        if one.restore_open
+    )
+
+
 def choose(
     repository: Repository, host: str, selection: Selection, *, host_id: str | None = None
 ) -> tuple[Chosen, ...]:

@@ -39,6 +39,7 @@ from ..model.entry import Entry, EntryKind
 from ..model.redaction import SECRET_CLASS, Redactor
 from ..model.snapshot import CapturedComponent
 from ..render import lines
+from .choose import Chosen, Selection, under_open_restores
 from .open_snapshot import timed
 from .repository import Repository
 from .snapshot import key_fingerprint
@@ -110,7 +111,8 @@ def compare(
             if matching(one.path) and _is_difference(one, before, after)
         )
     redactors = redactors_of([*before.captured, *after.captured], inventory)
-    warnings += _of_open_restores(old, other) + _defined_otherwise(before, after)
+    chosen = (*old.chosen, *(other.chosen if isinstance(other, Snapshots) else ()))
+    warnings += under_open_restores(chosen) + _defined_otherwise(before, after)
     if content:
         warnings += _undeclared(differences, inventory)
     if content and isinstance(right, Live):
@@ -122,7 +124,7 @@ def compare(
     return Comparison(
         differences=differences,
         left=_label(old),
-        right=_live_label(right.host) if isinstance(other, Seen) else _label(other),
+        right=live_label(right.host) if isinstance(other, Seen) else _label(other),
         before=before.side(content=content),
         after=after.side(content=content),
         unchanged=both - sum(one.status == CHANGED for one in differences),
@@ -339,16 +341,6 @@ def redactors_of(captured: Iterable[CapturedComponent], inventory: Mapping[str, 
     return found
 
 
-def _of_open_restores(*sides: Snapshots | Seen) -> tuple[str, ...]:
-    return tuple(
-        f"snapshot {one.entry.manifest.sha256[:12]} was captured while a restore was open on {one.entry.name}"
-        for side in sides
-        if isinstance(side, Snapshots)
-        for one in side.chosen
-        if one.restore_open
-    )
-
-
 def _defined_otherwise(before: State, after: State) -> tuple[str, ...]:
     """Say of which components the sides mean different paths: what only one of them means is no difference."""
     left, right = (
@@ -420,17 +412,18 @@ def _is_as_seen(entry: Entry | None, data: bytes) -> bool:
     return entry is not None and hashlib.sha256(data).hexdigest() == entry.sha256
 
 
-def _label(found: Snapshots) -> Label:
-    moments = [manifest.captured_at for manifest in found.manifests]
-    return Label(
-        found.asked.host,
-        min(moments),
-        max(moments),
-        snapshots=tuple(one.entry.manifest.sha256 for one in found.chosen),
-        asked=found.asked.selection.spoken,
-    )
+def sealed_label(host: str, chosen: Sequence[Chosen], selection: Selection) -> Label:
+    """What a side is called that snapshots of *host* tell of."""
+    moments = [one.entry.captured_at for one in chosen]
+    snapshots = tuple(one.entry.manifest.sha256 for one in chosen)
+    return Label(host, min(moments), max(moments), snapshots=snapshots, asked=selection.spoken)
 
 
-def _live_label(host: str) -> Label:
+def live_label(host: str) -> Label:
+    """What a side is called that is *host* as it is now."""
     now = dt.datetime.now(dt.timezone.utc)
     return Label(host, now, now)
+
+
+def _label(found: Snapshots) -> Label:
+    return sealed_label(found.asked.host, found.chosen, found.asked.selection)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import (
     IntegrityError,
@@ -135,6 +135,22 @@ def _shape(entry: Entry) -> tuple[object, ...]:
     return (entry.path, entry.kind, entry.mode, entry.uid, entry.gid, entry.size)
 
 
+def open_all(
+    repository: Repository, keyring: Keyring, chosen: Iterable[Chosen], seconds: dict[str, float]
+) -> list[Opened]:
+    """Open snapshots one after the other, as :func:`open_snapshot`; the time that each phase takes is added up."""
+    opened = [open_snapshot(repository, keyring, one) for one in chosen]
+    for part in opened:
+        add_times(seconds, part.seconds)
+    return opened
+
+
+def add_times(seconds: dict[str, float], more: Mapping[str, float]) -> None:
+    """Add the seconds of phases to those of the same phases."""
+    for phase, spent in more.items():
+        seconds[phase] = seconds.get(phase, 0.0) + spent
+
+
 @contextlib.contextmanager
 def timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     """Add the seconds that the block takes to a phase."""
@@ -142,4 +158,4 @@ def timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     try:
         yield
     finally:
-        seconds[phase] = seconds.get(phase, 0.0) + time.monotonic() - start
+        add_times(seconds, {phase: time.monotonic() - start})

@@ -16,8 +16,8 @@ from ..keyring.base import Keyring
 from ..model.component import Component
 from ..model.difference import PRIVILEGED_XATTRS, Comparison, Side, compare_trees
 from ..model.entry import Entry
-from .choose import Chosen, Selection, choose
-from .open_snapshot import open_snapshot, timed
+from .choose import Chosen, Selection, choose, under_open_restores
+from .open_snapshot import open_all, timed
 from .repository import Repository
 from .restore_record import DIFFERENT, EQUAL, Context, Ending, put_record
 from .returning import Returning
@@ -68,7 +68,7 @@ class Restored:
 
 
 @dataclasses.dataclass
-class Sealed:
+class Source:
     """What was chosen and opened, and the seconds that each phase took."""
 
     chosen: tuple[Chosen, ...]
@@ -78,11 +78,7 @@ class Sealed:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is odd of what was chosen."""
-        return tuple(
-            f"the snapshot of {', '.join(one.components)} was taken while a restore was open on its host"
-            for one in self.chosen
-            if one.restore_open
-        )
+        return under_open_restores(self.chosen)
 
 
 def restore(
@@ -110,9 +106,9 @@ def restore(
     with timed(seconds, "survey"):
         survey = survey_of(target, sealed.wanted.components)
         asked = asked_for(sealed.wanted, selection.paths, present(survey.entries), host)
-        wanted = asked.wanted
-        before = compare(wanted.entries, asked.live(survey), owners=survey.privileged)
-    extra = sorted(asked.live(survey).keys() - wanted.entries.keys())
+        wanted, live = asked.wanted, asked.live(survey)
+        before = compare(wanted.entries, live, owners=survey.privileged)
+    extra = sorted(live.keys() - wanted.entries.keys())
     warnings = sealed.warnings
     record = None
     if before:
@@ -151,16 +147,12 @@ def restore(
 
 def open_chosen(
     repository: Repository, keyring: Keyring, host: str, selection: Selection, host_id: str | None
-) -> Sealed:
-    """Choose snapshots and open them; as :func:`choose` and :func:`open_snapshot`."""
+) -> Source:
+    """Choose snapshots and open them; as :func:`choose` and :func:`open_all`."""
     seconds: dict[str, float] = {}
     with timed(seconds, "find"):
         chosen = choose(repository, host, selection, host_id=host_id)
-    opened = [open_snapshot(repository, keyring, part) for part in chosen]
-    for part in opened:
-        for phase, spent in part.seconds.items():
-            seconds[phase] = seconds.get(phase, 0.0) + spent
-    return Sealed(chosen, merged(opened), seconds)
+    return Source(chosen, merged(open_all(repository, keyring, chosen, seconds)), seconds)
 
 
 def survey_of(target: Host, components: Sequence[Component]) -> Survey:
@@ -184,7 +176,6 @@ class Asked:
 
     wanted: Wanted
     covers: Callable[[str], bool]
-    absent: tuple[str, ...] = ()
 
     def live(self, survey: Survey) -> dict[str, Entry]:
         """What a host has of it now, by path."""
@@ -197,7 +188,7 @@ def asked_for(wanted: Wanted, paths: Sequence[str], live: Mapping[str, Entry], h
         meant = selected(wanted.entries, paths, lambda path: wanted.speaks_for(path) is not None)
     except NotFoundError as e:
         raise e.at(host) from None
-    return Asked(wanted.only(meant.on(live)), meant.covers, meant.absent)
+    return Asked(wanted.only(meant.on(live)), meant.covers)
 
 
 def compare(wanted: Mapping[str, Entry], live: Mapping[str, Entry], *, owners: bool) -> tuple[Difference, ...]:

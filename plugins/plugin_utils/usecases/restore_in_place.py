@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
@@ -17,13 +16,13 @@ from ..capture.transaction import Answer, Part, Transaction, Work
 from ..errors import ConnectionLostError, HoldfastError, PolicyError, RestoreError, UndoneError
 from ..keyring.base import Keyring
 from ..model.component import Component, Handling
-from ..model.difference import PRIVILEGED_XATTRS, Comparison, Label, Side, compare_trees
+from ..model.difference import PRIVILEGED_XATTRS, Comparison, Side, compare_trees
 from ..model.entry import Entry, EntryKind
 from .choose import Selection
-from .compare import bring, redactors_of
-from .open_snapshot import timed
+from .compare import bring, live_label, redactors_of, sealed_label
+from .open_snapshot import add_times, timed
 from .repository import Repository
-from .restore import Asked, Difference, Restored, Sealed, asked_for, compare, mismatch, open_chosen, present, survey_of
+from .restore import Asked, Difference, Restored, Source, asked_for, compare, mismatch, open_chosen, present, survey_of
 from .restore_record import EQUAL, REFUSED, UNDONE, UNKNOWN, Context, Ending, put_record
 from .returning import Returning, returning
 from .wanted import Wanted, files_only, to_write
@@ -179,16 +178,15 @@ def _plan(wanted: Wanted, survey: Survey, paths: Sequence[str], way: Way, host: 
     asked = Asked(
         asked.wanted.only(lambda path: path not in preserved),
         lambda path: covers(path) and path not in preserved,
-        asked.absent,
     )
     wanted, live = asked.wanted, asked.live(survey)
     before = compare(wanted.entries, live, owners=survey.privileged)
-    extra = tuple(
-        path
+    extra = {
+        path: owner
         for path in sorted(live.keys() - wanted.entries.keys())
         if (owner := wanted.speaks_for(path)) is not None and not is_preserved(path, owner)
-    )
-    remove = extra if way.exact else ()
+    }
+    remove = extra if way.exact else {}
     changed = {d.path for d in before if {"missing", "kind", "content"} & set(d.what)}
     # what is removed from a folder changes the folder's time, too
     above = {path.rpartition("/")[0] for path in remove} & wanted.entries.keys()
@@ -196,18 +194,15 @@ def _plan(wanted: Wanted, survey: Survey, paths: Sequence[str], way: Way, host: 
     work = Work(
         entries=tuple(entries),
         contents=wanted.contents,
-        remove=remove,
+        remove=tuple(remove),
         parts=_parts(wanted, way),
-        owner={
-            **{entry.path: wanted.owner[entry.path] for entry in entries},
-            **{path: owner for path in remove if (owner := wanted.speaks_for(path)) is not None},
-        },
+        owner={**{entry.path: wanted.owner[entry.path] for entry in entries}, **remove},
         owners=survey.privileged,
         owner_by=way.owner_by,
         replace_kinds=way.exact,
     )
     back = returning(changed, wanted.contents, wanted.owner, handling)
-    return Plan(asked, before, extra, remove, tuple(sorted(preserved)), back, work, live)
+    return Plan(asked, before, tuple(extra), work.remove, tuple(sorted(preserved)), back, work, live)
 
 
 def _parts(wanted: Wanted, way: Way) -> tuple[Part, ...]:
@@ -221,12 +216,12 @@ def _parts(wanted: Wanted, way: Way) -> tuple[Part, ...]:
     return tuple(found.values())
 
 
-def _shown(target: Host, sealed: Sealed, plan: Plan, way: Way, host: str, selection: Selection) -> Comparison:
+def _shown(target: Host, sealed: Source, plan: Plan, way: Way, host: str, selection: Selection) -> Comparison:
     """The host as it is beside the host as it will be, with what may be shown of both."""
     paths = {difference.path for difference in plan.before} | set(plan.remove)
     live = {path: plan.live[path] for path in paths & plan.live.keys()}
     coming = {path: plan.wanted.entries[path] for path in paths & plan.wanted.entries.keys()}
-    owner = {path: plan.wanted.owner.get(path) or plan.wanted.speaks_for(path) or "" for path in paths}
+    owner = plan.work.owner
     privileged = plan.work.owners
     differences = compare_trees(
         Side(live, owner),
@@ -236,13 +231,10 @@ def _shown(target: Host, sealed: Sealed, plan: Plan, way: Way, host: str, select
     )
     redactors = redactors_of(plan.wanted.captured, way.declared)
     contents, warnings = bring(target, differences, live, redactors)
-    now = dt.datetime.now(dt.timezone.utc)
-    moments = [one.entry.captured_at for one in sealed.chosen]
-    snapshots = tuple(one.entry.manifest.sha256 for one in sealed.chosen)
     return Comparison(
         differences=differences,
-        left=Label(host, now, now),
-        right=Label(sealed.chosen[0].entry.name, min(moments), max(moments), snapshots, selection.spoken),
+        left=live_label(host),
+        right=sealed_label(sealed.chosen[0].entry.name, sealed.chosen, selection),
         before=Side(live, owner, contents),
         after=Side(coming, owner, plan.wanted.contents),
         unchanged=len(plan.wanted.entries) - len(plan.before),
@@ -269,7 +261,7 @@ class _Attempt:
     transaction: Transaction
     host: str
     context: Context
-    sealed: Sealed
+    sealed: Source
     plan: Plan
     privileged: bool
     whole: bool
@@ -294,9 +286,9 @@ class _Attempt:
             with timed(seconds, "apply"):
                 answer = self.transaction.apply(self.plan.work)
             applied, self.armed = True, answer.armed
-            for phase, spent in answer.seconds.items():
-                seconds[phase] = seconds.get(phase, 0.0) + spent
-                seconds["apply"] -= spent if phase != "apply" else 0.0
+            # what the host tells of its own phases is part of this one
+            seconds["apply"] -= sum(answer.seconds.values())
+            add_times(seconds, answer.seconds)
             with timed(seconds, "compare"):
                 self._prove()
             if answer.is_open:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..capture.patterns import covering
 from ..errors import NotFoundError
-from ..model.entry import Entry, EntryKind
+from ..model.entry import Entry, EntryKind, folders_above
 
 _NAMED = 10
 _SPECIAL = frozenset("*?[")
@@ -64,7 +64,7 @@ def selected(entries: Mapping[str, Entry], paths: Sequence[str], speaks_for: Cal
         )
     covers = covering(paths)
     found = parted(entries, covers)
-    over = {folder for path in found for folder in _folders(path)}
+    over = {folder for path in found for folder in folders_above(path)}
     return Selected(found, frozenset(over & entries.keys() - found.keys()), tuple(unmatched), covers)
 
 
@@ -74,13 +74,13 @@ def parted(entries: Mapping[str, Entry], of: Callable[[str], bool]) -> dict[str,
     A hard link leads to the first of the file's names that are left, which is the file. To compare a part of a
     snapshot with a host, part what the host has by the same test: a link to a name outside is no difference then.
     """
+    kept = {path: entry for path, entry in entries.items() if of(path)}
     names: dict[str, list[str]] = {}
-    for path, entry in entries.items():
-        if of(path):
-            names.setdefault(_file(entries, entry).path, []).append(path)
+    for path, entry in kept.items():
+        names.setdefault(_file(entries, entry).path, []).append(path)
     # as hosts tell which name is the file
     first = {file: min(group, key=os.fsencode) for file, group in names.items()}
-    return {path: _renamed(entries, entry, first) for path, entry in entries.items() if of(path)}
+    return {path: _renamed(entries, entry, first) for path, entry in kept.items()}
 
 
 def _renamed(entries: Mapping[str, Entry], entry: Entry, first: Mapping[str, str]) -> Entry:
@@ -106,7 +106,3 @@ def _is_absent(pattern: str, speaks_for: Callable[[str], bool]) -> bool:
         return False
     leading = list(itertools.takewhile(lambda part: not _SPECIAL & set(part), pattern.strip("/").split("/")))
     return bool(leading) and speaks_for("/" + "/".join(leading))
-
-
-def _folders(path: str) -> list[str]:
-    return [path[:at] for at, character in enumerate(path) if character == "/" and at]

@@ -24,7 +24,7 @@ from ..model.entry import Entry, EntryKind, LeftOut
 from ..model.snapshot import CapturedComponent, KeyedEntry, Manifest
 from ..model.sources import CONTENT
 from .choose import Chosen, Selection, choose
-from .open_snapshot import Opened, open_snapshot, read_manifest, timed
+from .open_snapshot import Opened, open_all, read_manifest, timed
 from .repository import Repository
 from .wanted import merged
 
@@ -133,11 +133,9 @@ def by_content(
     names: Collection[str],
     seconds: dict[str, float],
 ) -> State:
-    """A side of whose packs everything is known; as :func:`open_snapshot`."""
-    opened = [open_snapshot(repository, keyring, one) for one in found.chosen if set(one.components) & set(names)]
-    for part in opened:
-        for phase, spent in part.seconds.items():
-            seconds[phase] = seconds.get(phase, 0.0) + spent
+    """A side of whose packs everything is known; as :func:`open_all`."""
+    chosen = [one for one in found.chosen if set(one.components) & set(names)]
+    opened = open_all(repository, keyring, chosen, seconds)
     tree = merged([_only(part, names) for part in opened])
     return State(tree.entries, tree.owner, tree.entries, tree.captured, tree.contents)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import RestoreError
 from ..model.component import FILES, Component
-from ..model.entry import Entry, EntryKind, below_no_folder
+from ..model.entry import Entry, EntryKind, below_no_folder, folders_above
 from ..model.snapshot import CapturedComponent
 from .open_snapshot import Opened
 from .selected import parted
@@ -110,6 +110,6 @@ def to_write(paths: t.AbstractSet[str], wanted: Wanted) -> list[Entry]:
     }
     links = {e.path for e in entries.values() if e.kind is EntryKind.HARDLINK and e.target in firsts}
     written = paths | firsts | links
-    above = {path[:at] for path in written for at, character in enumerate(path) if character == "/" and at}
+    above = {folder for path in written for folder in folders_above(path)}
     folders = {path for path in above if path in entries and entries[path].kind is EntryKind.DIRECTORY}
     return [entry for path, entry in entries.items() if path in written | folders]
