@@ -29,6 +29,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
 from ansible_collections.holdfast.config.plugins.plugin_utils.format import record as record_format
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import Component, Handling
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import Record
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import open_snapshot
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.choose import Selection
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore import Restored
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore_in_place import Way, restore_in_place
@@ -440,6 +441,23 @@ class TestFailure:
         done = bench.restore()
         assert (done.proven, done.record) == (True, None)
         assert any("was not kept" in warning for warning in done.warnings)
+
+
+def test_what_the_host_took_is_told_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken(bench)
+    # so that nothing else takes any time
+    monkeypatch.setattr(open_snapshot.time, "monotonic", lambda: 0.0)
+
+    def slow(half: str, request: Mapping[str, t.Any], payload: bytes = b"") -> str:
+        header, _blob = wire.read_answer(near_trip(half, request, payload), limit_bytes=1 << 24, half=half)
+        return wire.MARK + _apply.pack({**header, "milliseconds": {"stage": 1000, "apply": 2000}})
+
+    def trip(half: str, request: Mapping[str, t.Any], payload: bytes = b"") -> str:
+        return (slow if request["op"] == "apply" else near_trip)(half, request, payload)
+
+    seconds = bench.restore(trip=trip).seconds
+    # all of it went by within the trip, which took no time
+    assert (seconds["stage"], seconds["apply"]) == (1.0, -1.0)
 
 
 def test_the_record_says_who_what_why_and_how_long(bench: Bench) -> None:
