@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.holdfast.config.tests.lab.proxy import Fault, Plan, Proxy, proxy
-from ansible_collections.holdfast.config.tests.lab.sshd import Host, Sshd, alive, sshds, wait_for
+from ansible_collections.holdfast.config.tests.lab.sshd import Host, Sshd, alive, send, sshds, wait_for
 from ansible_collections.holdfast.config.tests.system.lab import OPEN, SEAL, SNAPSHOT, Lab, Run, tree
 
 RUN = [OPEN, SNAPSHOT, SEAL]
@@ -201,7 +201,7 @@ def test_a_task_that_takes_too_long(lab: Lab, tmp_path: Path) -> None:
             lab.host_variables[name]["patience"] = 5
         run = lab.play([OPEN, {**SNAPSHOT, "timeout": "{{ patience | default(0) }}"}, SEAL])
         for stop in stops.values():
-            os.kill(stop.wait(), signal.SIGKILL)
+            send(stop.wait(), signal.SIGKILL)
         nothing_of_them_is_believed(lab, run, late)
         reach(lab, running)
         the_next_run_is_whole(lab)
@@ -217,10 +217,10 @@ def test_a_half_or_a_session_that_is_killed_in_the_walk(lab: Lab, tmp_path: Path
         walks = {name: stop.wait() for name, stop in stops.items()}
         for name, walk in walks.items():
             if name.startswith("half"):
-                os.kill(walk, signal.SIGKILL)
+                send(walk, signal.SIGKILL)
             else:
                 running[name].drop()
-                os.kill(walk, signal.SIGCONT)
+                send(walk, signal.SIGCONT)
         wait_for(lambda: not any(map(alive, walks.values())), "the end of the halves")
         run = started.end()
         nothing_of_them_is_believed(lab, run, KILLS)
@@ -243,7 +243,7 @@ def test_a_controller_that_is_killed_while_hosts_walk(lab: Lab, tmp_path: Path) 
 
         def go_on() -> None:
             for walk in walks:
-                os.kill(walk, signal.SIGCONT)
+                send(walk, signal.SIGCONT)
 
         started.kill(meanwhile=go_on)
         wait_for(lambda: not any(map(alive, walks)), "the end of the halves")
@@ -285,7 +285,7 @@ def test_a_restore_whose_half_is_killed_while_it_writes_is_made_whole_by_the_nex
         stops = stopping(lab, running, names, ("os.rename", b"app.conf"))
         started = lab.start([restoring(lab)])
         for stop in stops.values():
-            os.kill(stop.wait(), signal.SIGKILL)
+            send(stop.wait(), signal.SIGKILL)
         run = started.end()
         assert run.states("restore") == {GOOD: "ok", **dict.fromkeys(names, "failed")}
         for name in names:

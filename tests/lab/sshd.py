@@ -131,25 +131,25 @@ class Sshd:
     def freeze(self) -> None:
         """Stop all of it, so that it is reached and does not answer."""
         for pid in self._processes():
-            _send(pid, signal.SIGSTOP)
+            send(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
         for pid in self._processes():
-            _send(pid, signal.SIGCONT)
+            send(pid, signal.SIGCONT)
 
     def drop(self) -> None:
         """End every connection by SIGKILL of the processes that serve it; what they have started lives on."""
         served = [pid for pid in _below(self._process.pid) if _name(pid).startswith("sshd")]
         for pid in served:
-            _send(pid, signal.SIGKILL)
+            send(pid, signal.SIGKILL)
         wait_for(lambda: not any(map(alive, served)), "the end of the connections")
 
     def stop(self) -> None:
         """End the daemon and all that it has started, and wait for that."""
         started = self._processes()
         for pid in started:
-            _send(pid, signal.SIGKILL)
+            send(pid, signal.SIGKILL)
         self._process.wait()
         wait_for(lambda: not any(map(alive, started)), f"the end of {self.name}")
 
@@ -263,7 +263,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _send(pid: int, number: signal.Signals) -> None:
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process, which may have ended: a stopped one that lost its session has (setpgid(2))."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 
