@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ansible_collections.holdfast.config.plugins.module_utils import _tree
+from ansible_collections.holdfast.config.plugins.plugin_utils.capture import halves
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.host import Host
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.transaction import Transaction
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import ConnectionLostError
@@ -39,7 +40,7 @@ _FAULTY = f"""\
 #!{nspawn.PYTHON}
 import json, os, signal, sys, time
 KILLS = b'''
-    import os, signal, time
+    import os, signal, sys, time
 
     def told():
         with open("{_FAULT}") as file:
@@ -48,11 +49,11 @@ KILLS = b'''
     try:
         fault = told()
         when, what = fault.split()
-        if when == point:
+        if when == point and (what == "unit") == sys.argv[0].endswith("apply.pyc"):
             with open("{_REACHED}.new", "w") as file:
                 print(os.getpid(), file=file)
             os.rename("{_REACHED}.new", "{_REACHED}")
-            if what == "kill":
+            if what != "wait":
                 os.kill(os.getpid(), signal.SIGKILL)
             while told() == fault:
                 time.sleep(0.05)
@@ -62,16 +63,23 @@ KILLS = b'''
 if os.path.exists("{_FAULT}"):
     with os.fdopen(os.dup(0), "rb") as pipe:
         program = pipe.read(int(pipe.readline()))
+        parts = []
+        if b"Puts together" in program:
+            for _number in range(int(pipe.readline())):
+                name, size = pipe.readline().split()
+                head, found, body = pipe.read(int(size)).partition(b"def at(point: str) -> None:")
+                part = head + found + (KILLS if found else b"") + body
+                parts.append(b"%s %d\\n%s" % (name, len(part), part))
         request = pipe.readline()
         payload = pipe.read()
-    head, found, body = program.partition(b"def _at(point: str) -> None:")
-    program = head + found + KILLS + body if found else program
+    count = [b"%d\\n" % len(parts)] if parts else []
+    program = b"%d\\n" % len(program) + b"".join([program, *count, *parts])
     space = dict()
     exec("def at(point):" + KILLS.decode(), space)
     space["at"]("trip:" + str(json.loads(request).get("op")))
     staged = os.memfd_create("stdin")
     with os.fdopen(os.dup(staged), "wb") as file:
-        file.write(b"%d\\n" % len(program) + program + request + payload)
+        file.write(program + request + payload)
     os.lseek(staged, 0, os.SEEK_SET)
     os.dup2(staged, 0)
 os.execv("{nspawn.PYTHON}", ["{nspawn.PYTHON}", *sys.argv[1:]])
@@ -107,12 +115,13 @@ class Fault:
     """A point at which the host's half of the next restores is killed, or waits.
 
     :param point: one that the half names, or ``trip:<op>``, where such a trip begins.
+    :param unit: it is the units of restores that are killed there, which else pass.
     """
 
-    def __init__(self, host: Machine, point: str, *, kill: bool) -> None:
+    def __init__(self, host: Machine, point: str, *, kill: bool = True, unit: bool = False) -> None:
         self._host = host
         host.run("rm", "-f", _REACHED)
-        host.run("tee", _FAULT, text=f"{point} {'kill' if kill else 'wait'}\n".encode())
+        host.run("tee", _FAULT, text=f"{point} {'unit' if unit else 'kill' if kill else 'wait'}\n".encode())
 
     @property
     def reached(self) -> bool:
@@ -187,8 +196,7 @@ class Direct:
 
     def trip(self, half: str, request: Mapping[str, t.Any], payload: bytes = b"") -> str:
         """Implements capture.wire.Trip."""
-        source = Path(_tree.__file__).with_name(f"_{half}.py").read_bytes()
-        sent = b"%d\n" % len(source) + source + json.dumps(request).encode() + b"\n" + payload
+        sent = halves.piped(half, json.dumps(request).encode(), payload)
         done = self._host.run(FAULTY, "-I", "-S", "-c", _tree.BOOTSTRAP, text=sent, check=False)
         if done.returncode != 0:
             raise ConnectionLostError(f"the host's half ended with {done.returncode}")

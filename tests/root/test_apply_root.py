@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.holdfast.config.plugins.module_utils import _apply, _tree
+from ansible_collections.holdfast.config.plugins.module_utils import _tree
+from ansible_collections.holdfast.config.plugins.plugin_utils.capture import halves
 from ansible_collections.holdfast.config.tests.lab import describe, nspawn
 from ansible_collections.holdfast.config.tests.lab.nspawn import PYTHON, Machine
 from ansible_collections.holdfast.config.tests.lab.sshd import wait_for
@@ -53,11 +54,9 @@ class Site:
         request = {"op": op, "restore": self.restore, "run": "run 7", "lease": 60, **more}
         if op in ("check", "apply"):
             request = {"root": "/", "entries": self.entries, **request}
-        program = Path(_apply.__file__).read_bytes()
-        sent = b"%d\n%s%s\n" % (len(program), program, json.dumps(request).encode())
-        done = self.host.run(
-            PYTHON, "-I", "-S", "-c", f"{prelude}\n{_tree.BOOTSTRAP}", text=sent + self.payload, check=False
-        )
+        half = "apply" if op in ("check", "apply") else "back"
+        sent = halves.piped(half, json.dumps(request).encode(), self.payload)
+        done = self.host.run(PYTHON, "-I", "-S", "-c", f"{prelude}\n{_tree.BOOTSTRAP}", text=sent, check=False)
         if done.returncode != 0:
             assert prelude, done.stderr
             return {}

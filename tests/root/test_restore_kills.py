@@ -58,6 +58,7 @@ ARMED = (
     "swapped",
     "validated",
     "reloaded",
+    "seen",
     "trip:drop",
     "dropping",
 )
@@ -71,7 +72,7 @@ BY_BOOT = {f"boot-{point}": point for point in ("journalled", "armed", "swapped"
 CONTROLLERS = {
     "before-apply": ("trip:apply", False, "old"),
     "in-apply": ("validated", True, "old"),
-    "before-compare": ("trip:entries", False, "old"),
+    "before-compare": ("reloaded", False, "old"),
     "before-drop": ("trip:drop", False, "old"),
     "in-drop": ("trip:drop", True, "new"),
 }
@@ -153,14 +154,10 @@ def cases(found: dict[str, str]) -> list[t.Any]:
 def alone(killed: Killed) -> Killed:
     """Hosts whose controller was killed, with a lease of half a minute."""
     for case, (point, goes_on, _state) in CONTROLLERS.items():
-        # the first look at the host is no comparison
-        fault = Fault(killed.host, "reloaded" if point == "trip:entries" else point, kill=False)
+        fault = Fault(killed.host, point, kill=False)
         options = {"components": [case], "journal_dir": f"{JOURNALS}/{case}", "lease": 30}
         running = killed.lab.start([{"name": "restore", **in_place(**options)}])
         fault.await_it()
-        if point == "trip:entries":
-            fault = Fault(killed.host, point, kill=False)
-            fault.await_it()
         restoring.kill_all(killed.lab, running)
         (fault.let_go if goes_on else fault.kill)()
     return killed
@@ -214,7 +211,7 @@ def test_a_killed_unit_goes_back_with_the_next_restore(killed: Killed) -> None:
         case = f"undo-{point}".replace(":", "-")
         killed.kill(case, "swapped")
         killed.stop_timer(case)
-        fault = Fault(killed.host, point, kill=True)
+        fault = Fault(killed.host, point, unit=True)
         started = killed.host.run("systemctl", "start", f"holdfast-restore-{identity(case)}.service", check=False)
         assert (started.returncode != 0, fault.reached) == (True, True)
         fault.remove()

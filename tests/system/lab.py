@@ -57,6 +57,11 @@ pass() {{
   fi
 }}
 pass before
+if [ -e wait-sent-$number ]; then
+  cat > sent-$number
+  exec < sent-$number
+  pass sent
+fi
 flock {python} {python} "$@"
 status=$?
 pass after
@@ -229,8 +234,9 @@ class Lab:
     def python(self, host: str) -> Path:
         """Make a host's Python: one that shares its root with others waits for them, and its trips can be stopped.
 
-        A trip waits, ``before`` it or ``after`` it, for as long as a file ``wait-<when>-<number>`` is in the folder
-        ``trips`` of the host, beside which it puts ``reached-…``, and ``ended-<number>`` when it ends.
+        A trip waits, ``before`` it, once all of its request was ``sent``, or ``after`` it, for as long as a file
+        ``wait-<when>-<number>`` is in the folder ``trips`` of the host, beside which it puts ``reached-…``, and
+        ``ended-<number>`` when it ends.
         """
         trips = self.path / "hosts" / host / "trips"
         trips.mkdir(exist_ok=True)

@@ -12,7 +12,6 @@ import os
 import shlex
 import typing as t
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -20,11 +19,15 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.connection.local import Connection as LocalConnection
 
 from ...module_utils._tree import BOOTSTRAP, MARK
+from ..capture import halves
 from ..errors import PolicyError
 from . import endings
 
-_HALVES = Path(__file__).parents[2] / "module_utils"
-_MODULES = {"tree": "holdfast.config.host_capture", "apply": "holdfast.config.host_apply"}
+_MODULES = {
+    "tree": "holdfast.config.host_capture",
+    "apply": "holdfast.config.host_apply",
+    "back": "holdfast.config.host_apply",
+}
 
 
 class HostTrip:
@@ -52,8 +55,7 @@ class HostTrip:
 
     def _pipe(self, half: str, interpreter: str, asked: str, payload: bytes) -> str | None:
         """None where the host wants a terminal, which nothing can be piped through."""
-        source = (_HALVES / f"_{half}.py").read_bytes()
-        sent = b"%d\n" % len(source) + source + asked.encode() + b"\n" + payload
+        sent = halves.piped(half, asked.encode(), payload)
         command = f"{shlex.quote(interpreter)} -I -S -c {shlex.quote(BOOTSTRAP)}"
         answer = self._action._low_level_execute_command(command, in_data=sent, sudoable=True)
         if answer["rc"] != 0:

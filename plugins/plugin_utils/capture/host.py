@@ -75,11 +75,26 @@ class Host(Source):
 
         Content stays on the host, and nothing there is no error.
         """
-        # what was sealed under a larger limit can be looked at whatever the limit is now
-        unbounded = [dataclasses.replace(_as_files(one), max_bytes=self._limit_bytes) for one in components]
+        unbounded = self._unbounded(components)
         header, _contents = self._ask("entries", unbounded, absent="leave_out")
+        return self._survey(unbounded, header)
+
+    def survey_request(self, components: Sequence[Component]) -> dict[str, object]:
+        """What :meth:`survey` asks, for another trip to the same host that takes it along."""
+        return self._request("entries", self._unbounded(components), absent="leave_out")
+
+    def read_survey(self, components: Sequence[Component], answer: Mapping[str, object]) -> Survey:
+        """Read the answer to :meth:`survey_request`; raises as :meth:`survey`."""
+        return self._survey(self._unbounded(components), wire.read_header(answer, half="tree"))
+
+    def _unbounded(self, components: Sequence[Component]) -> list[Component]:
+        # what was sealed under a larger limit can be looked at whatever the limit is now
+        return [dataclasses.replace(_as_files(one), max_bytes=self._limit_bytes) for one in components]
+
+    @staticmethod
+    def _survey(components: Sequence[Component], header: Mapping[str, object]) -> Survey:
         return Survey(
-            wire.read_listings(unbounded, header),
+            wire.read_listings(components, header),
             privileged=wire.read_privilege(header),
             restores=wire.read_told(header).restores,
         )
@@ -142,23 +157,24 @@ class Host(Source):
     def _ask(
         self, op: str, components: Sequence[Component], *, absent: str = "error"
     ) -> tuple[dict[str, object], bytes]:
-        limits = {"bytes": self._limit_bytes, "entries": LIMIT_ENTRIES}
-        deliver = None if op == "entries" else self._deliver_bytes
-        request = wire.tree_request(
-            op,
-            components,
-            root=self._root,
-            absent=absent,
-            limits=limits,
-            deliver=deliver,
-            journal=self._journal,
-        )
+        request = self._request(op, components, absent=absent)
         limit_bytes = _HEADER_BYTES + _LISTING_BYTES * len(components)
         printed = self._trip("tree", request, wire.program(components))
         header, contents = wire.read_answer(printed, limit_bytes=limit_bytes)
         with self._dropping(header):
             self._hear(header)
         return header, contents
+
+    def _request(self, op: str, components: Sequence[Component], *, absent: str) -> dict[str, object]:
+        return wire.tree_request(
+            op,
+            components,
+            root=self._root,
+            absent=absent,
+            limits={"bytes": self._limit_bytes, "entries": LIMIT_ENTRIES},
+            deliver=None if op == "entries" else self._deliver_bytes,
+            journal=self._journal,
+        )
 
     def _hear(self, header: Mapping[str, object]) -> None:
         """Take what an answer says of the host itself."""

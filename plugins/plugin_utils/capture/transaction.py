@@ -14,8 +14,12 @@ from ..model.entry import Entry, EntryKind
 from . import wire
 from .host import LIMIT_ENTRIES
 
-# listings of paths: a generous kilobyte for each of 200,000
-_ANSWER_BYTES = 256 * 1024 * 1024
+# listings of paths, and of what stands there: a generous kilobyte for each of 200,000, twice
+_ANSWER_BYTES = 512 * 1024 * 1024
+
+
+# what ends a restore is a smaller half
+_HALVES = {"check": "apply", "apply": "apply"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +58,8 @@ class Answer:
     ``not_atomic`` are paths that cannot change at one instant, ``left`` those that were not taken back or not removed
     since they hold what somebody else put there, each with the reason. ``recovered`` are restores of others that were
     found broken off and taken back first. ``is_open`` says that the host keeps the old state until it is told to drop
-    or to undo. ``seconds`` are those of the host's phases.
+    or to undo. ``seconds`` are those of the host's phases. ``seen`` is the answer to what it was asked to look at once
+    all was in place, unread; None where it did not look.
     """
 
     written: tuple[str, ...] = ()
@@ -70,6 +75,7 @@ class Answer:
     armed: bool = False
     is_open: bool = False
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    seen: Mapping[str, t.Any] | None = dataclasses.field(default=None, repr=False)
 
 
 class Transaction:
@@ -113,9 +119,10 @@ class Transaction:
         """Judge all that :meth:`apply` would judge and change nothing; raises RestoreError where it would refuse."""
         return self._ask("check", _request(work))
 
-    def apply(self, work: Work, *, arm: bool = True) -> Answer:
-        """Put everything in place, validate, reload.
+    def apply(self, work: Work, *, look: Mapping[str, t.Any] | None = None, arm: bool = True) -> Answer:
+        """Put everything in place, validate, reload, and look at what stands there then.
 
+        :param look: what a survey asks, as :meth:`.host.Host.survey_request` spells it.
         :param arm: let a unit of the host take it back where neither drop nor undo comes.
         :raises UndoneError: it could not be done whole, and the host is as it was.
         :raises RestoreError: it was refused before anything was touched, or could not be taken back whole.
@@ -124,7 +131,8 @@ class Transaction:
         if self._may_apply is not None:
             self._may_apply()
         payload = b"".join(work.contents[entry.path] for entry in work.entries if entry.kind is EntryKind.FILE)
-        return self._ask("apply", {**_request(work), "arm": arm}, payload)
+        looks = {} if look is None else {"look": look}
+        return self._ask("apply", {**_request(work), **looks, "arm": arm}, payload)
 
     def drop(self) -> Answer:
         """Let go of the old state: from here on nothing takes this restore back."""
@@ -139,7 +147,7 @@ class Transaction:
         return self._ask("recover")
 
     def _ask(self, op: str, more: Mapping[str, t.Any] | None = None, payload: bytes = b"") -> Answer:
-        printed = self._trip("apply", {"op": op, **self._common, **(more or {})}, payload)
+        printed = self._trip(_HALVES.get(op, "back"), {"op": op, **self._common, **(more or {})}, payload)
         header, _blob = wire.read_answer(printed, limit_bytes=_ANSWER_BYTES, half="apply")
         return read_answer(header)
 
@@ -187,7 +195,15 @@ def read_answer(header: Mapping[str, t.Any]) -> Answer:
             armed=bool(header.get("armed", False)),
             is_open=header.get("state") == "open",
             seconds={str(phase): int(spent) / 1000 for phase, spent in header.get("milliseconds", {}).items()},
+            seen=_seen(header),
         )
+
+
+def _seen(header: Mapping[str, t.Any]) -> Mapping[str, t.Any] | None:
+    seen = header.get("seen")
+    if not isinstance(seen, (dict, type(None))):
+        raise TypeError("no answer")
+    return seen
 
 
 def _texts(header: Mapping[str, t.Any], field: str, *, most: int = wire.LISTED) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ PASSED = "came and went"
 class Trip(t.Protocol):
     """Runs one half on the host: sends a request, then *payload*, and returns all that the half printed.
 
-    :param half: ``tree`` or ``apply``.
+    :param half: ``tree``, ``apply`` or ``back``, which is what of ``apply`` ends a restore.
     :raises ConnectionLostError: the host was not reached, or the half did not end by itself.
     """
 
@@ -169,10 +169,15 @@ def read_answer(text: str, *, limit_bytes: int, half: str = "tree") -> tuple[dic
         raise ConnectionLostError("the host's answer is damaged") from e
     if not isinstance(header, dict) or size != len(data) - _HEADER_DIGITS:
         raise ConnectionLostError("the host's answer is damaged")
+    return read_header(header, half=half), unpacker.unused_data
+
+
+def read_header(header: Mapping[str, t.Any], *, half: str) -> dict[str, t.Any]:
+    """Take an answer that is no refusal; raises as :func:`read_answer`."""
     if "error" in header:
         with Judged():
             raise _refusal(header["error"]) if half == "tree" else _apply_refusal(header["error"])
-    return header, unpacker.unused_data
+    return dict(header)
 
 
 def read_fingerprints(components: Sequence[Component], header: Mapping[str, t.Any]) -> dict[str, PlainFingerprint]:

@@ -155,10 +155,13 @@ def open_chosen(
     return Source(chosen, merged(open_all(repository, keyring, chosen, seconds)), seconds)
 
 
-def survey_of(target: Host, components: Sequence[Component]) -> Survey:
-    """What stands there now; raises RestoreError where it cannot be read."""
+def survey_of(target: Host, components: Sequence[Component], seen: Mapping[str, object] | None = None) -> Survey:
+    """What stands there now; raises RestoreError where it cannot be read.
+
+    :param seen: what the host has answered to that already.
+    """
     try:
-        return target.survey(components)
+        return target.survey(components) if seen is None else target.read_survey(components, seen)
     except UnreadableError as e:
         raise RestoreError(
             "what is to be compared cannot be read there", item=e.item, remedy="Run the restore with become."

@@ -91,7 +91,8 @@ def restore_in_place(
     """Bring *target* back to the selected snapshots of *host*, or leave it exactly as it was.
 
     What differs is staged beside its place, journalled, renamed, validated and taken up; then the host is captured
-    again, and only where all of it is equal does the host let go of the old state. On any failure it goes back.
+    again, on the same trip, and only where all of it is equal does the host let go of the old state. On any failure it
+    goes back.
 
     :param transaction: of the same host as *target*, with an id of its own.
     :param check: judge and tell all of it; write nothing, record nothing.
@@ -284,13 +285,14 @@ class _Attempt:
         applied = False
         try:
             with timed(seconds, "apply"):
-                answer = self.transaction.apply(self.plan.work)
+                look = self.target.survey_request(self.plan.wanted.components)
+                answer = self.transaction.apply(self.plan.work, look=look)
             applied, self.armed = True, answer.armed
             # what the host tells of its own phases is part of this one
             seconds["apply"] -= sum(answer.seconds.values())
             add_times(seconds, answer.seconds)
             with timed(seconds, "compare"):
-                self._prove()
+                self._prove(answer.seen)
             if answer.is_open:
                 self._let_go()
         except ConnectionLostError as e:
@@ -332,10 +334,10 @@ class _Attempt:
         self.warnings += problem
         return name
 
-    def _left(self) -> list[Difference]:
+    def _left(self, seen: Mapping[str, t.Any] | None) -> list[Difference]:
         """What is not as it should be, now that all is in place. What is volatile may have changed again already."""
         wanted = self.plan.wanted
-        survey = survey_of(self.target, wanted.components)
+        survey = survey_of(self.target, wanted.components, seen)
         live = self.plan.asked.live(survey)
         volatile = {part.component.name: covering(part.component.volatile) for part in wanted.captured}
         found = [
@@ -352,10 +354,13 @@ class _Attempt:
                 found.append(Difference(path, ("extra",)))
         return found
 
-    def _prove(self) -> None:
-        """Capture again and compare; where it is not what was sealed, take the restore back and say so."""
+    def _prove(self, seen: Mapping[str, t.Any] | None = None) -> None:
+        """Capture again and compare; where it is not what was sealed, take the restore back and say so.
+
+        :param seen: what the host answered when it looked itself, once all was in place.
+        """
         try:
-            left = self._left()
+            left = self._left(seen)
         except ConnectionLostError:
             raise
         except HoldfastError as e:

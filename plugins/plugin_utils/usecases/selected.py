@@ -88,7 +88,7 @@ def _renamed(entries: Mapping[str, Entry], entry: Entry, first: Mapping[str, str
     if file.kind is not EntryKind.FILE:
         return entry
     if first[file.path] == entry.path:
-        return dataclasses.replace(file, path=entry.path)
+        return entry if file is entry else dataclasses.replace(file, path=entry.path)
     return dataclasses.replace(entry, kind=EntryKind.HARDLINK, size=0, sha256="", xattrs={}, target=first[file.path])
 
 

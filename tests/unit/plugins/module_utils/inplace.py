@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from ansible_collections.holdfast.config.plugins.module_utils import _apply, _tree
+from ansible_collections.holdfast.config.plugins.module_utils import _apply, _points, _tree
 from ansible_collections.holdfast.config.tests.lab import describe
 
 from . import ways
@@ -196,7 +196,7 @@ def killed(point: str, work: Callable[[], object], hook: Callable[[str], None] |
                 if hook is not None:
                     hook(reached)
 
-            _apply._at = at
+            _points.at = at
             work()
             status = 0
         finally:
@@ -213,7 +213,7 @@ def points(work: Callable[[], object]) -> list[str]:
     """The points that something comes to."""
     reached: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_apply, "_at", reached.append)
+        patch.setattr(_points, "at", reached.append)
         work()
     return reached
 

@@ -509,7 +509,7 @@ def test_disk_full(target: Path) -> None:
     (target / "b").write_bytes(b"old")
     entries = [file_entry("/a", b"1"), file_entry("/b", b"x" * 100_000), file_entry("/c", b"3")]
     prelude = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))"
-    packed = ways.piped(_apply, request(target, *entries), b"1" + b"x" * 100_000 + b"3", prelude=prelude)
+    packed = ways.piped("apply", request(target, *entries), b"1" + b"x" * 100_000 + b"3", prelude=prelude)
     found = ways.unpack(packed)[0]["error"]
     assert (found["type"], found["message"]) == ("partial", "stopped by EFBIG on /b")
     assert (found["written"], found["items"]) == (["/a"], ["/b"])
@@ -576,7 +576,7 @@ def test_killed_at_any_instant_each_path_is_old_or_new(target: Path, number: int
         f"{call} = hooked"
     )
     entries = [file_entry(f"/{name}", new) for name in "abcdef"]
-    assert ways.piped(_apply, request(target, *entries), new * 6, prelude=prelude) == "died of -9"
+    assert ways.piped("apply", request(target, *entries), new * 6, prelude=prelude) == "died of -9"
     contents = [(target / name).read_bytes() for name in "abcdef"]
     done = number if moment == "after" else number - 1
     assert contents == [new] * done + [old] * (6 - done)
@@ -596,7 +596,7 @@ def test_without_privilege(open_root: Path) -> None:
     xattrs = {"xattrs": {"user.a": value}} if value else {}
     entries = [plain_entry("/d", "dir", mode=0o500), file_entry("/d/a", b"1", uid=0, gid=0, mode=0o400, **xattrs)]
     for written in (["/d", "/d/a"], []):
-        packed = ways.piped(_apply, request(target, *entries, owners=False), b"1", prelude=ways.drop(_apply))
+        packed = ways.piped("apply", request(target, *entries, owners=False), b"1", prelude=ways.drop("apply"))
         answer, _blob = ways.unpack(packed)
         assert (answer["written"], answer["warnings"]) == (written, [])
         assert answer["euid"] != 0
@@ -609,7 +609,7 @@ def test_an_owner_that_cannot_be_set_is_a_failure(open_root: Path) -> None:
     if os.geteuid() == 0:
         os.chown(target, ways.NOBODY, ways.NOBODY)
     entry = file_entry("/a", b"1", uid=1, gid=1)
-    packed = ways.piped(_apply, request(target, entry), b"1", prelude=ways.drop(_apply))
+    packed = ways.piped("apply", request(target, entry), b"1", prelude=ways.drop("apply"))
     found = ways.unpack(packed)[0]["error"]
     assert (found["type"], found["message"]) == ("partial", "stopped by EPERM on /a")
     assert everything(target) == []

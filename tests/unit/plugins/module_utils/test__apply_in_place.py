@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.holdfast.config.plugins.module_utils import _apply
+from ansible_collections.holdfast.config.plugins.module_utils import _journal, _points, _steps, _tree, _undo
 from ansible_collections.holdfast.config.plugins.modules import host_apply
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ from .inplace import OTHERS, OURS, Bench, bench
 
 FOLLOWUPS: dict[str, tuple[Callable[[Bench], object], set[str]]] = {
     "recover": (lambda made: made.done("recover"), {"old"}),
-    "its unit": (lambda made: _apply.main([str(made.journal), OURS]), {"old"}),
+    "its unit": (lambda made: _undo.main([str(made.journal), OURS]), {"old"}),
     "undo": (lambda made: made.ask("undo"), {"old"}),
     "the next restore": (lambda made: made.done("apply", OTHERS), {"new"}),
     "the same restore": (lambda made: made.done("apply"), {"new"}),
@@ -90,6 +90,39 @@ def test_apply_and_drop(made: Bench) -> None:
     assert made.done("drop")["state"] == "closed"
     assert made.state() == "new"
     assert made.leftovers() == []
+
+
+def test_it_looks_once_all_is_in_place_as_a_capture_does(made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = ways.capture_request(made.root, ways.component(inplace.APP), op="entries")
+    changed: list[Path] = []
+
+    def changes(point: str) -> None:
+        if point == "reloaded":
+            changed.append(made.root / "etc/app/new")
+            changed[0].write_bytes(b"by somebody")
+
+    monkeypatch.setattr(_points, "at", changes)
+    answer = made.done("apply", look=look)
+    assert changed
+    assert answer["seen"]["components"] == _tree.answer(look)[0]["components"]
+    assert "compare" in answer["milliseconds"]
+    # it is told, and judged by nobody here
+    assert made.done("drop").get("seen") is None
+
+
+def test_a_look_that_is_none_is_told_as_a_capture_tells_it(made: Bench) -> None:
+    assert made.done("apply", look={"op": "entries"})["seen"]["error"]["type"] == "request"
+    assert made.done("undo")["left"] == []
+    assert "seen" not in made.done("apply")
+
+
+def test_few_folders_stay_open(made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_steps, "_MOST_OPEN", 4)
+    open_before = set(os.listdir("/proc/self/fd"))
+    made.done("apply")
+    assert made.done("drop")["state"] == "closed"
+    assert made.state() == "new"
+    assert set(os.listdir("/proc/self/fd")) == open_before
 
 
 def test_apply_and_undo(made: Bench) -> None:
@@ -250,9 +283,15 @@ def test_status_renews_the_lease(small: Bench) -> None:
     assert small.done("status")["state"] == "closed"
 
 
+def _boots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the host have booted since."""
+    for part in (_journal, _undo):
+        monkeypatch.setattr(part, "boot_id", lambda: "another boot")
+
+
 def test_after_a_boot_nobody_waits_for_a_lease(small: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     small.done("apply")
-    monkeypatch.setattr(_apply, "_boot", lambda: "another boot")
+    _boots(monkeypatch)
     assert small.done("recover")["recovered"] == [{"restore": OURS, "run": "run 7 of joe"}]
     assert (small.state(), small.leftovers()) == ("old", [])
 
@@ -265,7 +304,7 @@ def test_devices_may_have_other_numbers_after_a_boot(small: Bench, monkeypatch: 
         changed = text.replace(f'"dev": {small.root.stat().st_dev}', '"dev": 7')
         assert changed != text
         (journal / name).write_text(changed)
-    monkeypatch.setattr(_apply, "_boot", lambda: "another boot")
+    _boots(monkeypatch)
     assert small.done("undo")["left"] == []
     assert (small.state(), small.leftovers()) == ("old", [])
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.holdfast.config.plugins.module_utils import _apply
+from ansible_collections.holdfast.config.plugins.module_utils import _accounts, _inodes, _points
 
 from . import inplace, ways
 from .inplace import MTIME, OTHERS, OURS, Bench, bench, told
@@ -64,7 +64,7 @@ def at(monkeypatch: pytest.MonkeyPatch, point: str, work: Callable[[], object]) 
         if reached == point and left:
             left.pop()()
 
-    monkeypatch.setattr(_apply, "_at", hook)
+    monkeypatch.setattr(_points, "at", hook)
 
 
 def fails(code: int) -> Callable[..., t.NoReturn]:
@@ -408,7 +408,7 @@ def test_a_file_that_gets_too_large_while_it_is_staged(plain: Bench) -> None:
     entries = [*plain.entries, file_entry("/etc/app/large", content)]
     request = plain.request("apply", entries=entries)
     prelude = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))"
-    answer, _blob = ways.unpack(ways.piped(_apply, request, plain.payload + content, prelude=prelude))
+    answer, _blob = ways.unpack(ways.piped("apply", request, plain.payload + content, prelude=prelude))
     error = answer["error"]
     assert (error["type"], error["message"]) == ("no_space", "EFBIG on /etc/app/large")
     assert error["undone"] is True
@@ -467,11 +467,11 @@ def test_without_privilege(open_root: Path) -> None:
         "entries": entries,
         "arm": True,
     }
-    answer, _blob = ways.unpack(ways.piped(_apply, request, b"012", prelude=ways.drop(_apply)))
+    answer, _blob = ways.unpack(ways.piped("apply", request, b"012", prelude=ways.drop("apply")))
     assert "error" not in answer, answer
     assert (answer["state"], answer["warnings"], answer["armed"]) == ("open", [], False)
     assert told(open_root)["etc/app/new"]["mode"] == "0500"
-    answer, _blob = ways.unpack(ways.piped(_apply, {**request, "op": "undo"}, prelude=ways.drop(_apply)))
+    answer, _blob = ways.unpack(ways.piped("apply", {**request, "op": "undo"}, prelude=ways.drop("apply")))
     assert "error" not in answer, answer
     assert answer["left"] == []
     after = told(open_root)
@@ -524,7 +524,7 @@ def test_a_journal_leads_nowhere_else(plain: Bench, tmp_path: Path) -> None:
     journal = json.loads(path.read_bytes())
     st_a = (outside / "a").stat()
     for step in journal["steps"]:
-        step.update(at=["..", "..", "..", "outside", "a"], was=None, now=_apply._what(st_a))
+        step.update(at=["..", "..", "..", "outside", "a"], was=None, now=_inodes.what_is(st_a))
     path.write_text(json.dumps(journal))
     plain.ask("undo")
     assert (outside / "a").read_bytes() == b"of others"
@@ -611,7 +611,7 @@ def test_account_files_wait_for_their_lock(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "b").mkdir()
     made = accounts(tmp_path)
     lock = made.root / "etc/.pwd.lock"
-    monkeypatch.setattr(_apply, "_ACCOUNT_SECONDS", 0.2)
+    monkeypatch.setattr(_accounts, "_ACCOUNT_SECONDS", 0.2)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(lock)],
         stdout=subprocess.PIPE,

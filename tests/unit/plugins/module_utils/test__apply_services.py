@@ -18,7 +18,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.holdfast.config.plugins.module_utils import _apply
+from ansible_collections.holdfast.config.plugins.module_utils import _journal, _undo, _units
 
 from . import inplace
 from .inplace import OURS, Bench, bench, told
@@ -110,8 +110,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 def services(tmp_path: Path, made: Bench, monkeypatch: pytest.MonkeyPatch) -> Services:
     """A systemd for the root of the bench."""
     services = Services(tmp_path / "services")
-    monkeypatch.setattr(_apply, "_PATH", f"{services.bin}:/usr/bin:/bin")
-    monkeypatch.setattr(_apply, "_HOST_ROOT", str(made.root))
+    monkeypatch.setattr(_units, "_PATH", f"{services.bin}:/usr/bin:/bin")
+    monkeypatch.setattr(_units, "_HOST_ROOT", str(made.root))
     (made.root / "run/systemd/system").mkdir(parents=True)
     for name in ("timers.target.wants", "sysinit.target.wants"):
         (made.root / "etc/systemd/system.control" / name).mkdir(parents=True)
@@ -347,11 +347,11 @@ def test_the_unit_does_nothing_where_the_lease_was_renewed_while_it_waited(
     made: Bench, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.done("apply", parts=parts())
-    monkeypatch.setattr(_apply._Journals, "lock", lambda self, seconds: True)
-    assert _apply.main([str(made.journal), OURS]) == 0
+    monkeypatch.setattr(_journal.Journals, "lock", lambda self, seconds: True)
+    assert _undo.main([str(made.journal), OURS]) == 0
     assert made.state() != "old"
     made.end_lease()
-    assert _apply.main([str(made.journal), OURS]) == 0
+    assert _undo.main([str(made.journal), OURS]) == 0
     assert made.state() == "old"
 
 

@@ -35,7 +35,7 @@ SHELL = ["/bin/sh", "-c"]
 
 
 def _piped(request: t.Any) -> tuple[dict[str, t.Any], bytes]:
-    return ways.unpack(ways.piped(_tree, {**request, "program": len(PROGRAM)}, PROGRAM))
+    return ways.unpack(ways.piped("tree", {**request, "program": len(PROGRAM)}, PROGRAM))
 
 
 def _module(request: t.Any) -> tuple[dict[str, t.Any], bytes]:

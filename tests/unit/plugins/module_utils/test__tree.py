@@ -259,7 +259,8 @@ def test_the_locale_of_the_host_does_not_matter(root: Path) -> None:
     )
     request = capture_request(root, component(APP))
     assert (
-        Captured(ways.unpack(ways.piped(_tree, request, prelude=prelude))).kinds == answered(root, component(APP)).kinds
+        Captured(ways.unpack(ways.piped("tree", request, prelude=prelude))).kinds
+        == answered(root, component(APP)).kinds
     )
 
 
@@ -665,7 +666,7 @@ LOCKED = ["/app/closed", "/app/listed/a", "/app/listed/b", "/app/open/b"]
 
 def _as_nobody(capture_name: str, request: t.Any) -> tuple[dict[str, t.Any], bytes]:
     if capture_name == "piped":
-        return ways.unpack(ways.piped(_tree, request, prelude=ways.drop(_tree)))
+        return ways.unpack(ways.piped("tree", request, prelude=ways.drop("tree")))
     # a module imports more at its first run, and that may lie where nobody cannot read
     ways.CAPTURES[capture_name](request)
     with ways.unprivileged():
@@ -1070,7 +1071,7 @@ def test_memory_does_not_grow_with_large_contents(root: Path, remote: Path) -> N
         file.writelines(block for _turn in range(48))
     prelude = "import resource; resource.setrlimit(resource.RLIMIT_AS, (64 << 20, 64 << 20))"
     request = large_request(root, [remote], stdout=1 << 20, bytes=1 << 30)
-    header, _contents = ways.unpack(ways.piped(_tree, request, prelude=prelude))
+    header, _contents = ways.unpack(ways.piped("tree", request, prelude=prelude))
     assert header["file"]["size"] > 48 << 20
 
 
@@ -1108,7 +1109,7 @@ def test_a_full_disk_is_named(root: Path, remote: Path, way: str, monkeypatch: p
     else:
         # the kernel's own refusal (setrlimit(2))
         prelude = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))"
-        header, _contents = ways.unpack(ways.piped(_tree, large_request(root, [remote]), prelude=prelude))
+        header, _contents = ways.unpack(ways.piped("tree", large_request(root, [remote]), prelude=prelude))
     assert (header["error"]["type"], header["error"]["items"]) == ("no_space", [str(remote)])
     assert list(remote.iterdir()) == []
 
@@ -1264,5 +1265,5 @@ def test_memory_does_not_grow_with_content(root: Path) -> None:
         file.truncate(256 << 20)
     prelude = "import resource; resource.setrlimit(resource.RLIMIT_AS, (128 << 20, 128 << 20))"
     request = capture_request(root, component("/big"), op="fingerprint", bytes=1 << 30)
-    header, _blob = ways.unpack(ways.piped(_tree, request, prelude=prelude))
+    header, _blob = ways.unpack(ways.piped("tree", request, prelude=prelude))
     assert header["components"]["app"]["bytes"] == 256 << 20

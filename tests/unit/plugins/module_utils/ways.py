@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.holdfast.config.plugins.module_utils import _apply, _tree
 from ansible_collections.holdfast.config.plugins.modules import host_apply, host_capture
+from ansible_collections.holdfast.config.plugins.plugin_utils.capture import halves
 
 NOBODY = 65534
 LIMITS = {"bytes": 1 << 24, "entries": 10_000}
@@ -39,12 +41,11 @@ def unpack(text: str) -> tuple[dict[str, t.Any], bytes]:
     return json.loads(plain[8:]), unpacker.unused_data
 
 
-def piped(program: t.Any, request: t.Any, payload: bytes = b"", *, prelude: str = "") -> str:
+def piped(half: str, request: t.Any, payload: bytes = b"", *, prelude: str = "") -> str:
     """Run one half as the controller does: its source through a pipe, into a bare interpreter."""
-    source = Path(program.__file__).read_bytes()
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"{prelude}\n{_tree.BOOTSTRAP}"],
-        input=b"%d\n%s%s\n%s" % (len(source), source, json.dumps(request).encode(), payload),
+        input=halves.piped(half, json.dumps(request).encode(), payload),
         capture_output=True,
         check=False,
     )
@@ -91,12 +92,12 @@ Apply = t.Callable[[t.Any, bytes], dict[str, t.Any]]
 
 CAPTURES: dict[str, Capture] = {
     "answer": _tree.answer,
-    "piped": lambda request: unpack(piped(_tree, request)),
+    "piped": lambda request: unpack(piped("tree", request)),
     "module": _capture_by_module,
 }
 APPLIES: dict[str, Apply] = {
     "answer": _apply.answer,
-    "piped": lambda request, payload: unpack(piped(_apply, request, payload))[0],
+    "piped": lambda request, payload: unpack(piped("apply", request, payload))[0],
     "module": _apply_by_module,
 }
 
@@ -220,10 +221,12 @@ def unprivileged() -> Iterator[None]:
         os.seteuid(0)
 
 
-def drop(program: t.Any) -> str:
-    """A prelude that becomes nobody, when root, once what the program imports is there."""
+def drop(half: str) -> str:
+    """A prelude that becomes nobody, when root, once what the half imports is there."""
+    source = halves.piped(half, b"").decode()
+    imported = set(re.findall(r"^ *import ([a-z0-9.]+)$", source, re.MULTILINE)) - {"typing"}
     return (
-        f"import os; exec(open({program.__file__!r}).read(), {{'__name__': 'imports'}})\n"
+        f"import __future__, {', '.join(sorted(imported))}\n"
         f"if os.geteuid() == 0: os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})"
     )
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ansible_collections.holdfast.config.plugins.module_utils import _apply, _texts, _tree
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.base import Source
+from ansible_collections.holdfast.config.plugins.plugin_utils.capture.halves import piped
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.host import Host
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.wire import MARK, fingerprint
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import CaptureError, HoldfastError
@@ -35,10 +36,9 @@ def component(name: str, *paths: str, tier: str = "tier1", unreadable: str = "er
 
 def piped_trip(half: str, request: Mapping[str, t.Any], payload: bytes = b"") -> str:
     """Run a half as a connection with stdin does: through a pipe, into a bare interpreter."""
-    program = Path({"tree": _tree, "apply": _apply}[half].__file__).read_bytes()
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _tree.BOOTSTRAP],
-        input=b"%d\n%s%s\n%s" % (len(program), program, json.dumps(request).encode(), payload),
+        input=piped(half, json.dumps(request).encode(), payload),
         capture_output=True,
         check=True,
     )

@@ -58,7 +58,7 @@ def test_what_is_asked() -> None:
     work.drop()
     work.undo()
     work.recover()
-    assert [half for half, _request, _payload in trip.asked] == ["apply"] * 5
+    assert [half for half, _request, _payload in trip.asked] == ["apply", "apply", "back", "back", "back"]
     requests = [request for _half, request, _payload in trip.asked]
     assert [request["op"] for request in requests] == ["check", "apply", "drop", "undo", "recover"]
     common = {"restore": "ab" * 8, "run": "run 1", "lease": 300, "root": "/", "journal": "/j"}
@@ -106,6 +106,13 @@ def test_what_is_read() -> None:
     assert (answer.armed, answer.is_open, answer.seconds) == (True, True, {"stage": 1.5, "apply": 0.02})
 
 
+def test_a_look_goes_along_and_its_answer_comes_back_unread() -> None:
+    trip = Answers({"state": "open", "seen": {"error": {"type": "unreadable"}}})
+    assert begun(trip).apply(WORK, look={"op": "entries"}).seen == {"error": {"type": "unreadable"}}
+    assert [request.get("look") for _half, request, _payload in trip.asked] == [{"op": "entries"}]
+    assert begun(Answers()).apply(WORK).seen is None
+
+
 @pytest.mark.parametrize("state", ["closed", "nothing", None, 1])
 def test_only_an_open_one_is_open(state: object) -> None:
     assert not begun(Answers({"state": state})).check(WORK).is_open
@@ -136,7 +143,18 @@ def test_nothing_that_a_terminal_obeys_comes_through() -> None:
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["written", "removed", "warnings", "not_atomic", "validated", "recovered", "left", "milliseconds", "state"]
+            [
+                "written",
+                "removed",
+                "warnings",
+                "not_atomic",
+                "validated",
+                "recovered",
+                "left",
+                "milliseconds",
+                "state",
+                "seen",
+            ]
         ),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

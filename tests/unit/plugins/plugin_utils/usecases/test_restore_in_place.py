@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from ansible_collections.holdfast.config.plugins.module_utils import _apply
+from ansible_collections.holdfast.config.plugins.module_utils import _apply, _points
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture import wire
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.host import Host
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.transaction import Transaction
@@ -303,6 +303,19 @@ class Meddling:
         return printed
 
 
+class Within(Meddling):
+    """Such a trip on which it happens during the apply: all is in place and taken up, and not looked at yet."""
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        super().__init__("no such op", lambda: None)
+        self._within = happens
+
+    def __call__(self, half: str, request: Mapping[str, t.Any], payload: bytes = b"") -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_points, "at", lambda point: self._within() if point == "reloaded" else None)
+            return super().__call__(half, request, payload)
+
+
 def lost() -> None:
     raise ConnectionLostError("the host went away")
 
@@ -313,11 +326,11 @@ class TestFailure:
     def test_one_byte_off_after_apply_fails_names_the_path_and_goes_back(self, bench: Bench) -> None:
         broken(bench)
         before = bench.look()
-        meddler = Meddling("apply", lambda: bench.site.at(CONF).write_bytes(b"listen = 8081\n"))
+        meddler = Within(lambda: bench.site.at(CONF).write_bytes(b"listen = 8081\n"))
         with pytest.raises(MismatchError, match=r"main\.conf") as caught:
             bench.restore(trip=meddler)
         assert caught.value.details["undone"] is True
-        assert meddler.ops == ["entries", "apply", "entries", "undo", "entries"]
+        assert meddler.ops == ["entries", "apply", "undo", "entries"]
         now = bench.look()
         changed = {path for path in before if now.get(path) != before[path]}
         assert changed == {str(bench.site.at(CONF)), str(bench.site.at("/etc/app/same.conf"))}
@@ -331,7 +344,7 @@ class TestFailure:
             bench.site.at(OTHER).write_bytes(b"mended by hand")
 
         with pytest.raises(MismatchError) as caught:
-            bench.restore(trip=Meddling("apply", mends))
+            bench.restore(trip=Within(mends))
         assert bench.site.at(OTHER).read_bytes() == b"mended by hand"
         assert OTHER in str(caught.value.details["left"])
         assert OTHER in str(caught.value.remedy)
@@ -410,14 +423,14 @@ class TestFailure:
     def test_an_undo_that_fails_is_said(self, bench: Bench) -> None:
         broken(bench)
 
-        class Fails(Meddling):
+        class Fails(Within):
             def __call__(self, half: str, request: Mapping[str, t.Any], payload: bytes = b"") -> str:
                 if request["op"] == "undo":
                     lost()
                 return super().__call__(half, request, payload)
 
         with pytest.raises(MismatchError, match="could not be taken back yet") as caught:
-            bench.restore(trip=Fails("apply", lambda: bench.site.at(BASE).write_bytes(b"!")))
+            bench.restore(trip=Fails(lambda: bench.site.at(BASE).write_bytes(b"!")))
         assert caught.value.details["undone"] is False
         assert [record.detail["result"] for record in bench.records()] == ["unknown"]
 
