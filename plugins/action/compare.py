@@ -38,7 +38,7 @@ class ActionModule(HoldfastAction):
             return None if named or own == target else own
 
         source, beside = options["source_host"], options["with_host"]
-        location = options.location()
+        location = options.reading()
         diff = bool(self._task.diff)
         found = compare(
             location.repository(check=True),

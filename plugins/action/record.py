@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from ..plugin_utils.adapter import record_results
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import ASKING, CHANGE, REPOSITORY, Options
-from ..plugin_utils.model.record import PEOPLE_KINDS
-from ..plugin_utils.usecases import approvals, objects, points, records
+from ..plugin_utils.model.record import HOLD_RELEASE, PEOPLE_KINDS
+from ..plugin_utils.usecases import approvals, legal_hold, objects, points, records
 from ..plugin_utils.usecases.repository import Repository
 
 
@@ -30,13 +30,15 @@ class ActionModule(HoldfastAction):
         "operation": {"type": "str", "choices": sorted(PEOPLE_KINDS)},
         "host": {"type": "str"},
         "stream": {"type": "str"},
+        "recovery_point": {"type": "str"},
         "request": {"type": "str"},
         "signature": {"type": "path"},
         "to_sign": {"type": "path"},
     }
     CONSTRAINTS: t.ClassVar[Mapping[str, t.Any]] = {
         "required_if": [
-            ("state", "requested", ("operation", "host")),
+            ("state", "requested", ("operation",)),
+            ("operation", "retired", ("host",)),
             ("state", "signed", ("request", "signature")),
             ("state", "present", ("request",)),
             ("state", "checked", ("request",)),
@@ -45,8 +47,9 @@ class ActionModule(HoldfastAction):
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Take a request one step on, or say how it stands."""
-        repository = options.location().repository(check=options.check)
         state, to_sign = options["state"], options["to_sign"]
+        location = options.reading() if state in ("checked", "listed") else options.location()
+        repository = location.repository(check=options.check)
         if state == "listed":
             return record_results.listing(records.listing(repository))
         if state == "requested":
@@ -65,14 +68,12 @@ class ActionModule(HoldfastAction):
 
     def _requested(self, options: Options, repository: Repository) -> dict[str, t.Any]:
         now = objects.now(repository.store)
-        pending, made = records.ask(
-            repository,
-            options["operation"],
-            host=options["host"],
-            stream=options["stream"],
-            request=options.asking().request(now),
-            live=points.live(repository, now=now).streams,
-        )
+        given = {"host": options["host"], "stream": options["stream"], "request": options.asking().request(now)}
+        if options["operation"] == HOLD_RELEASE:
+            pending, made = legal_hold.ask(repository, point=options["recovery_point"], **given)
+        else:
+            live = points.live(repository, now=now).streams
+            pending, made = records.ask(repository, options["operation"], live=live, **given)
         wrote = record_results.write_to_sign(pending, options["to_sign"], check=options.check)
         found = record_results.request(repository, pending, to_sign=options["to_sign"])
         after = record_results.unmade(found) if made and options.check else found

@@ -8,7 +8,7 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import hosts, results, run
+from ..plugin_utils.adapter import hosts, replicas, results, run
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
 from ..plugin_utils.errors import IncompleteError
@@ -34,19 +34,20 @@ class ActionModule(HoldfastAction):
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Open, or seal what is open."""
         location = options.location()
-        repository = location.repository(check=options.check)
         folder = PointFolder(options.state_dir, run.RUN_ID, options["name"])
         if options["state"] == "open":
             claim(options.state_dir, run.RUN_ID, run.CONTROLLER_PID)
-            keyring, stamping = location.keyring(), location.stamping()
+            by = location.means(check=options.check)
             left = Shipping((), ())
             if not options.check:
-                left = ship_leftovers(options.state_dir, repository, keyring, run=run.RUN_ID, stamping=stamping)
+                left = ship_leftovers(
+                    options.state_dir, by.repository, by.keyring, run=run.RUN_ID, stamping=by.stamping
+                )
             sweep(options.state_dir, keep=run.RUN_ID)
             opened = open_point.open_point(
                 folder,
-                repository,
-                keyring,
+                by.repository,
+                by.keyring,
                 expected=hosts.expected(options["expect"], task_vars),
                 location=dataclasses.asdict(location),
                 change=options.change(),
@@ -56,16 +57,14 @@ class ActionModule(HoldfastAction):
             folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=False))
             return results.opened_point(opened, left)
         folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=True))
-        sealed = seal_point.seal(
+        sealed = seal_point.reach_and_seal(
             folder,
-            repository,
-            location.keyring(),
+            lambda: location.means(check=options.check),
             alias=options["alias"],
             most_carried=options.number("carry_limit", 0, 1_000_000),
-            stamping=location.stamping(),
             check=options.check,
         )
-        result = {"run": run.RUN_ID, **results.sealed_point(sealed)}
+        result = {"run": run.RUN_ID, **results.sealed_point(replicas.acknowledged(location, sealed))}
         if sealed.sealed and not sealed.complete and not options["allow_incomplete"]:
             lacking = ", ".join([*sealed.failed, *sealed.missing])
             raise IncompleteError(

@@ -9,15 +9,17 @@ from collections.abc import Mapping
 
 from ..plugin_utils.adapter import record_results, results
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import ASKING, CHANGE, PEOPLE, POLICY, REPOSITORY, Options
-from ..plugin_utils.usecases import prune, succession
+from ..plugin_utils.adapter.options import ASKING, CHANGE, PEOPLE, POLICY, REPOSITORY, STORAGE, Location, Options
+from ..plugin_utils.errors import PolicyError
+from ..plugin_utils.usecases import prune, storage, succession
 
 
 class ActionModule(HoldfastAction):
-    """Make a repository, let its root be followed by another link, or let go of what nothing keeps."""
+    """Make a repository and its bucket, let its root be followed by another link, or let go of what nothing keeps."""
 
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
+        **STORAGE,
         **PEOPLE,
         **ASKING,
         **CHANGE,
@@ -29,27 +31,41 @@ class ActionModule(HoldfastAction):
     }
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """Bring the root to what is declared, as far as people have signed it; or prune."""
+        """Bring bucket and root to what is declared, the root as far as people have signed it; or prune."""
         location = options.location()
-        if options["state"] == "pruned":
-            pruned = prune.prune(location.repository(), location.expiry(), check=options.check)
-            return results.pruned(location, pruned, diff=self._task.diff)
-        outcome = succession.present(
-            location.store(check=options.check, create=location.pin is None),
-            location.keyring(),
+        if options["state"] == "present":
+            return self._present(options, location)
+        if options["storage"] is not None:
+            raise PolicyError("storage goes with state=present alone", item="storage", remedy="Leave it out.")
+        pruned = prune.prune(location.repository(), location.expiry(), check=options.check)
+        return results.pruned(location, pruned, diff=self._task.diff)
+
+    def _present(self, options: Options, location: Location) -> dict[str, t.Any]:
+        wanted = succession.Wanted(
+            classes=options.classes(),
+            people=options.people(),
+            quorum=options.quorum(),
+            rotate=tuple(options["rotate"]),
+            remove=tuple(options["remove"]),
+        )
+        asked, asking, keyring = options.storage(wanted.classes), options.asking(), location.keyring()
+        bucket = None if asked is None else location.bucket()
+        store = location.store(check=options.check, create=location.pin is None)
+        ready = None
+        if asked is not None and bucket is not None:
+            ready = storage.ready(bucket, store, asked, wanted.classes, pin=location.pin, check=options.check)
+        outcome = storage.rooted(
+            store,
+            keyring,
+            bucket=ready,
+            proves=location.on_s3,
             name=location.name,
-            wanted=succession.Wanted(
-                classes=options.classes(),
-                people=options.people(),
-                quorum=options.quorum(),
-                rotate=tuple(options["rotate"]),
-                remove=tuple(options["remove"]),
-            ),
+            wanted=wanted,
             pin=location.pin,
-            asking=options.asking(),
+            asking=asking,
             check=options.check,
         )
         to_sign = options["to_sign"]
         if outcome.pending is not None:
             record_results.write_to_sign(outcome.pending, to_sign, check=options.check)
-        return results.root(location, outcome, to_sign=to_sign, diff=self._task.diff)
+        return results.repository(location, outcome, ready, to_sign=to_sign, diff=self._task.diff)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ..plugin_utils.adapter import compare_results, restore_results, run
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, SELECTION, Options
+from ..plugin_utils.adapter.options import ARCHIVED, CHANGE, REPOSITORY, SELECTION, Options
 from ..plugin_utils.adapter.sides import declared
 from ..plugin_utils.adapter.trip import HostTrip
 from ..plugin_utils.capture.host import Host
@@ -26,6 +26,7 @@ class ActionModule(HoldfastAction):
         **REPOSITORY,
         **CHANGE,
         **SELECTION,
+        **ARCHIVED,
         "under": {"type": "str"},
         "in_place": {"type": "bool", "default": False},
         "exact": {"type": "bool", "default": False},
@@ -40,21 +41,20 @@ class ActionModule(HoldfastAction):
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Restore what the options select to where they say."""
         place = options.place()
-        location = options.location()
+        location = options.reading()
         target = str(task_vars["inventory_hostname"])
-        source = options["source_host"]
-        own = options.host_id(target, task_vars)
+        source, own = options["source_host"], options.host_id(target, task_vars)
         trip = HostTrip(self, task_vars)
         given: dict[str, t.Any] = {
             "host": source or target,
             "host_id": None if source or own == target else own,
             "selection": options.selection(),
             "context": Context(target, place, run.actor(task_vars), options.change()),
+            "retrieval": options.retrieval(self._display.display),
             "check": options.check,
         }
         repository, keyring = location.repository(check=options.check), location.keyring()
-        journal = options.journal_dir
-        host = Host(trip, root=place, journal=journal)
+        host = Host(trip, root=place, journal=options.journal_dir)
         page = options["html"] if options["in_place"] else None
         if not options["in_place"]:
             done = restore(repository, keyring, host, **given)
@@ -73,7 +73,7 @@ class ActionModule(HoldfastAction):
                 restore=run.new_id(),
                 run=run.spoken(run.actor(task_vars), options.change()),
                 lease=options.number("lease", 30, 86400),
-                journal=journal,
+                journal=options.journal_dir,
                 may_apply=run.require_controller,
             )
             done = restore_in_place(repository, keyring, host, transaction, way=way, **given)

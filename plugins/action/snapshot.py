@@ -8,7 +8,7 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import hosts, results, run
+from ..plugin_utils.adapter import hosts, replicas, results, run
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import CHANGE, CONTENT, POLICY, REPOSITORY, Options
 from ..plugin_utils.adapter.trip import HostTrip
@@ -65,13 +65,7 @@ class ActionModule(HoldfastAction):
         )
         point = ""
         if repository is not None:
-            sealed = seal_point.seal(
-                folder,
-                repository,
-                location.keyring(),
-                later_batches=False,
-                stamping=location.stamping(),
-                check=options.check,
-            )
-            point = sealed.id or ""
+            means = seal_point.Means(repository, location.keyring(), location.stamping())
+            sealed = seal_point.reach_and_seal(folder, lambda: means, later_batches=False, check=options.check)
+            point = replicas.acknowledged(location, sealed).id or ""
         return {"recovery_point": point, **results.receipt(receipt, diff=self._task.diff)}

@@ -140,6 +140,6 @@ def _output_is_json() -> bool:
 
 def _reseal(folder: PointFolder, opened: OpenPoint) -> None:
     location = Location(**opened.location)
-    repository = location.repository(check=opened.check)
-    keyring, stamping = location.keyring(), location.stamping()
-    seal_point.seal(folder, repository, keyring, later_batches=False, stamping=stamping, check=opened.check)
+    seal_point.reach_and_seal(
+        folder, lambda: location.means(check=opened.check), later_batches=False, check=opened.check
+    )

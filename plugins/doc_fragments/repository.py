@@ -59,6 +59,68 @@ options:
       sts_endpoint_url:
         description: Where roles are assumed. Without it O(repository.endpoint_url), and AWS where that is not set.
         type: str
+      replicas:
+        description:
+          - Other sites of this repository, each a place of its own with credentials of its own. Name, pin, root and
+            keyring are those of the repository. See the guide C(docs/guide_replicas.md).
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: What people call it, and what O(read_from) names.
+            type: str
+            required: true
+          url:
+            description: Where it is, as O(repository.url).
+            type: str
+            required: true
+          copied_by:
+            description:
+              - V(collection) where M(holdfast.config.replicate), and a run that waits, copy objects there; V(server)
+                where the servers do that by themselves.
+            type: str
+            choices: [collection, server]
+            default: collection
+          wait:
+            description:
+              - Whether a recovery point counts as sealed only once it is there too, with all that it names.
+              - Where it is not, the task that seals fails. The point stays sealed in the repository, and the next run
+                or M(holdfast.config.replicate) brings it there.
+            type: bool
+            default: false
+          required:
+            description: Whether a task fails where O(repository.replicas[].wait) is not met; otherwise it warns.
+            type: bool
+            default: true
+          wait_timeout:
+            description: How long servers that copy by themselves are waited for, in seconds.
+            type: float
+            default: 600.0
+          endpoint_url:
+            description: As O(repository.endpoint_url).
+            type: str
+          region:
+            description: As O(repository.region).
+            type: str
+          profile:
+            description:
+              - As O(repository.profile). Name one, or a role, so that no key of one site can do anything at the other.
+            type: str
+          aws_ca_bundle:
+            description: As O(repository.aws_ca_bundle).
+            type: path
+          aws_config:
+            description: As O(repository.aws_config).
+            type: dict
+          assume_role_arn:
+            description: As O(repository.assume_role_arn).
+            type: str
+          external_id:
+            description: As O(repository.external_id).
+            type: str
+          sts_endpoint_url:
+            description: As O(repository.sts_endpoint_url).
+            type: str
       keyring:
         description: Who seals, signs and opens. Verification without keys needs none.
         type: dict
@@ -100,6 +162,14 @@ options:
     description:
       - "The pin: the SHA-256 of a root link of the repository, as M(holdfast.config.repository) prints it. Without it
         the variable C(holdfast_repository_id) holds. Nothing but that module runs without a pin."
+    type: str
+  read_from:
+    description:
+      - The replica to read at instead of the repository, by its name in O(repository.replicas). Without it the variable
+        C(holdfast_read_from) holds.
+      - For M(holdfast.config.restore), M(holdfast.config.compare), M(holdfast.config.verify), and lists and checks of
+        M(holdfast.config.record). Other tasks write, and refuse it.
+      - The record of a restore is put to the repository where that answers, else to the replica, with a warning.
     type: str
   state_dir:
     description:

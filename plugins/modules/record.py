@@ -43,16 +43,23 @@ options:
     description:
       - What people are asked to sign for. V(retired) says that nobody keeps a host, or a stream of it, any longer; what
         was last proven before the request was made is no longer carried on, and expires.
+      - V(hold-release) says that a legal hold ends, which M(holdfast.config.legal_hold) carries out until the request
+        expires.
       - Needed for O(state=requested).
     type: str
-    choices: [retired]
+    choices: [hold-release, retired]
   host:
     description:
       - The host, as the inventory spells it, or its C(holdfast_host_id). What people sign names the identity. Needed
-        for O(state=requested).
+        for O(operation=retired).
     type: str
   stream:
     description: One stream of O(host), such as V(tier1). Without it all of them.
+    type: str
+  recovery_point:
+    description:
+      - The recovery point whose hold ends, by its id or at least its first 12 digits. For O(operation=hold-release),
+        which must name host, stream and recovery point just as the hold did.
     type: str
   requester:
     description:
@@ -127,7 +134,7 @@ operation:
   type: str
   sample: retired
 subject:
-  description: Host and stream, or the number of the root link.
+  description: Host, stream and recovery point, or the number of the root link.
   returned: success, and not O(state=listed)
   type: dict
   sample: {host: web1}

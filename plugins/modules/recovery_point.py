@@ -16,6 +16,8 @@ description:
     puts it into the repository, last. Both are idempotent in a run, so they need no C(run_once); where C(serial) is
     used, seal waits for the later batches and says so.
   - A point that lacks expected hosts is sealed as incomplete, and then the task fails, unless O(allow_incomplete).
+  - Where a replica of O(repository) is to be waited for, the point is brought there too before the task says that it is
+    sealed. Where that fails the task fails, and the point stays sealed in the repository.
 extends_documentation_fragment:
   - holdfast.config.attributes
   - holdfast.config.attributes.actiongroup
@@ -188,6 +190,12 @@ carry_failed:
   type: list
   elements: str
   sample: []
+replicas_behind:
+  description: Replicas that are waited for and do not have the point, although it is sealed.
+  returned: failure
+  type: list
+  elements: str
+  sample: [far]
 timestamped:
   description: Whether a time-stamp authority has stamped the point.
   returned: when O(state=sealed)

@@ -16,6 +16,10 @@ description:
   - In a repository that the inventory pins it brings the root to what is declared. A root is never edited. The next
     link of its chain is asked for, signed by people with their SSH keys (M(holdfast.config.record)), and put when this
     is run again and enough of them have signed.
+  - With O(storage) it makes the bucket of an C(s3://) repository ready before anything is put there, and brings it back
+    to what is declared whenever it has drifted. Check mode shows drift and changes nothing.
+  - The server of an C(s3://) repository must prove, whenever this runs, that it holds locks. The proof leaves an object
+    below C(.probe/) that is locked for two minutes.
   - With O(state=pruned) it removes from a C(file://) store what has expired, which other stores do by themselves.
   - This is the owner's task. Run it by hand, and never in a job.
 extends_documentation_fragment:
@@ -32,6 +36,107 @@ attributes:
     support: partial
     details: With O(rotate) each link that was put lets the next run ask for another one.
 options:
+  storage:
+    description:
+      - What the bucket of an C(s3://) repository should be. It is made where it is missing. Versions and object lock
+        are always asked for; V({}) asks for these and for the lifecycle rules alone. What is left out stays as it is.
+      - Each setting is read back. What is asked for and not held fails the task by name, before a root is put.
+      - C(docs/guide_storage.md) says what each server holds.
+    type: dict
+    suboptions:
+      encryption:
+        description: At rest, by the server. V(none) leaves it as it is; packs are encrypted before they get there.
+        type: str
+        choices: [none, sse-s3, sse-kms]
+        default: none
+      kms_key_id:
+        description: Id or ARN of the key of V(sse-kms). Without it the server's own.
+        type: str
+      public_access_block:
+        description: What keeps objects from the public, whatever their ACLs and the bucket's policy say.
+        type: dict
+        suboptions:
+          block_public_acls:
+            description: Refuse puts with a public ACL. Ceph RGW 16.2 refuses every put then; set it to V(false) there.
+            type: bool
+            default: true
+          ignore_public_acls:
+            description: Public ACLs allow nothing.
+            type: bool
+            default: true
+          block_public_policy:
+            description: Refuse a bucket policy that is public.
+            type: bool
+            default: true
+          restrict_public_buckets:
+            description: A public bucket policy allows nothing to the public.
+            type: bool
+            default: true
+      tls_only:
+        description:
+          - Deny, by the bucket's policy, what comes without TLS. V(false) takes that statement away. Statements of
+            others stay as they are.
+        type: bool
+      vpc_endpoints:
+        description:
+          - Deny access to objects but by these endpoints (C(aws:SourceVpce)). With O(storage.source_networks), by
+            either. An empty list of both takes the statement away.
+          - Whoever sets this must come from there too. Else it is put back, and the task fails.
+        type: list
+        elements: str
+      source_networks:
+        description: Deny access to objects but from these networks (C(aws:SourceIp)). As O(storage.vpc_endpoints).
+        type: list
+        elements: str
+      allowed_networks:
+        description:
+          - Networks in which every address of the endpoint must be. Judged by the controller's DNS before anything is
+            sent, each time that this task runs; it sets nothing.
+        type: list
+        elements: str
+        default: []
+      lifecycle:
+        description:
+          - Have the server let go of what neither lock nor grace keeps, by rules for each retention class. Rules of
+            others stay as they are; one that would let go of objects of this repository is refused.
+        type: bool
+        default: true
+      abort_uploads_days:
+        description: After how many days the server gives up an unfinished upload. V(0) sets no rule for it.
+        type: int
+        default: 7
+      archive:
+        description:
+          - Retention class to C({storage_class, days}), where its packs go so many days after they were put, 90 at
+            least and before their lock ends. Manifests, bodies and points never do, so that points can be opened and
+            verified.
+        type: dict
+        default: {}
+      logging:
+        description: Where the server writes its access log.
+        type: dict
+        suboptions:
+          bucket:
+            description: Another bucket.
+            type: str
+            required: true
+          prefix:
+            description: What its objects' names begin with.
+            type: str
+            default: ""
+      replication:
+        description:
+          - Where the server copies what is put here. Delete markers are not copied. The other bucket needs versions and
+            object lock of its own. Not with V(sse-kms).
+        type: dict
+        suboptions:
+          role:
+            description: ARN of the role that copies. MinIO takes none.
+            type: str
+          destination:
+            description: ARN of the other bucket.
+            type: str
+            required: true
   classes:
     description:
       - Retention classes over the built-in ones, name to C({days, mode}). Without it the variable C(holdfast_classes)
@@ -70,7 +175,8 @@ options:
       - How many people, and of which roles, an operation takes. Operation to C({required, roles, presence}), where
         C(presence) is V(any), V(touch) (a FIDO2 key that was touched) or V(pin) (and its user verified). Without it the
         variable C(holdfast_quorum) holds, and without that the quorum of the newest root stays.
-      - The operations are V(root) (a later root link) and V(retired) (a host's streams are kept no longer).
+      - The operations are V(root) (a later root link), V(retired) (a host's streams are kept no longer) and
+        V(hold-release) (a legal hold ends).
       - Who asks for something never counts among those who sign it.
     type: dict
   rotate:
@@ -130,6 +236,21 @@ EXAMPLES = r"""
         path: /etc/holdfast/keyring
   register: made
 
+- name: Make a bucket and a repository in it, or bring a bucket that has drifted back
+  holdfast.config.repository:
+    repository:
+      name: prod
+      url: s3://backups/prod
+      region: eu-central-1
+      keyring:
+        path: /etc/holdfast/keyring
+    storage:
+      encryption: sse-s3
+      public_access_block: {}
+      tls_only: true
+      archive:
+        d0400: {storage_class: GLACIER, days: 120}
+
 - name: Let another key sign recovery points, and no longer the one that was stolen
   holdfast.config.repository:
     rotate: [point]
@@ -180,6 +301,35 @@ says:
     - repository prod
     - "class d0030: 30 days, compliance"
     - point key 190a2c729415210d, 2026-11-25 to 2036-11-25
+bucket_made:
+  description: Whether the bucket was made, or would be in check mode.
+  returned: with O(storage)
+  type: bool
+  sample: false
+storage:
+  description: The settings of the bucket, and how each stands.
+  returned: with O(storage), also where the task fails since some are not held
+  type: list
+  elements: dict
+  contains:
+    setting:
+      description: Its name, as in O(storage).
+      type: str
+      sample: lifecycle
+    state:
+      description: >-
+        V(held), V(changed), V(differs) (check mode: would be changed), V(not kept) (the server says that it has set it,
+        and has not) or V(refused).
+      type: str
+      sample: held
+    why:
+      description: Why it is not held.
+      type: str
+      sample: ""
+    remedy:
+      description: What to do about it.
+      type: str
+      sample: ""
 request:
   description: The digest of the request that people sign.
   returned: RV(root_state) is V(asked), V(waiting) or V(followed)

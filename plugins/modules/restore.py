@@ -74,6 +74,30 @@ options:
       - In place, the folder on the host for what it needs to go back. Without it the variable C(holdfast_journal_dir)
         holds, else C(/var/lib/holdfast), and C(~/.local/state/holdfast) for who is not root.
     type: str
+  archived:
+    description:
+      - What to do where a pack that is needed rests in an archive class of the store, V(GLACIER) or V(DEEP_ARCHIVE).
+        It is found out before anything on the host is touched.
+      - V(fail) names each such object and how long it usually takes until it can be read.
+      - V(request) asks the store to bring them back, and fails; run the restore again later. V(wait) asks, waits for
+        twice as long as it usually takes at most, and goes on. The wait stands as C(archive) in RV(seconds) and in
+        the record of the restore.
+      - In check mode nothing is asked for.
+    type: str
+    choices: [fail, request, wait]
+    default: fail
+  archived_tier:
+    description:
+      - How fast it comes back, and what that costs. As AWS documents it, V(Expedited) takes 1 to 5 minutes and is not
+        for C(DEEP_ARCHIVE), V(Standard) 3 to 5 hours, 12 from C(DEEP_ARCHIVE), and V(Bulk) 5 to 12 hours, 48 from
+        C(DEEP_ARCHIVE).
+    type: str
+    choices: [Expedited, Standard, Bulk]
+    default: Standard
+  archived_days:
+    description: For how many days, up to 365, what was brought back stays readable.
+    type: int
+    default: 3
   html:
     description:
       - In place, also write what differs as a page to this file of the controller, with secrets masked, before anything
@@ -233,6 +257,17 @@ seconds:
   sample:
     find: 0.01
     fetch: 0.02
+archived:
+  description: Objects that rest in an archive class, where the restore failed for that.
+  returned: failure
+  type: list
+  elements: dict
+  sample:
+    - object: packs/d0400/web1/tier1/20261121T011623Z-0a1b2c3d.tar.zst.age
+      version: v1
+      storage_class: GLACIER
+      returning: false
+      usual_wait: 3 to 5 hours
 undone:
   description: Of a restore in place that failed, whether the host is as it was before.
   returned: failure

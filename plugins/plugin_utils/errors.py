@@ -12,7 +12,8 @@
     ├── RunError                     the run's own order is broken: open, snapshot, seal
     │   ├── RunAbandonedError        the controlling process is gone: put nothing more
     │   ├── EmptyPointError          no host gave anything to seal: correct what failed
-    │   └── IncompleteError          sealed, but not whole: look at the hosts it names
+    │   ├── IncompleteError          sealed, but not whole: look at the hosts it names
+    │   └── ReplicaBehindError       sealed, but not at a replica that is waited for: replicate
     ├── CaptureError                 the host or device did not give its configuration
     │   ├── UnreadableError          grant the right, exclude the path, or leave it out by policy
     │   ├── TooLargeError            narrow the component or raise the cap
@@ -37,6 +38,7 @@
     └── StoreError                   the store did not do what was asked
         ├── ObjectMissingError       no such object or version
         ├── DeniedError              the credential lacks this right
+        │   └── ExpiredError         the credential has ended: renew it
         ├── ArchivedError            ask the store to bring it back first
         ├── NotLockedError           stored, but without the lock asked for
         ├── CorruptError             the store's own structure is broken there
@@ -110,6 +112,10 @@ class EmptyPointError(RunError):
 
 class IncompleteError(RunError):
     """A recovery point was sealed that does not hold every expected stream."""
+
+
+class ReplicaBehindError(RunError):
+    """A replica lacks what the repository has, and a run was to wait for it."""
 
 
 class CaptureError(HoldfastError):
@@ -206,6 +212,10 @@ class ObjectMissingError(StoreError):
 
 class DeniedError(StoreError):
     """The store refused: the credential lacks this right."""
+
+
+class ExpiredError(DeniedError):
+    """The store refused: the credential was good for a time, which is over."""
 
 
 class ArchivedError(StoreError):

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
+import math
+import os
 import re
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
@@ -24,16 +27,27 @@ from ..keyring.base import Keyring
 from ..model import instant
 from ..model.people import read_people, read_quorum
 from ..model.policy import Finding, Policy, read_classes, read_policy, read_pushed, refuse
+from ..model.replica import CopiedBy
 from ..model.retention import RetentionClass
 from ..model.root import Person, Quorum
+from ..model.storage import ENCRYPTIONS, PUBLIC_ACCESS, Storage, read_storage
+from ..model.verification import Sample
 from ..store.base import Store
+from ..store.elsewhere import ElsewhereStore
 from ..store.file import FileStore
+from ..store.s3_settings import S3Settings, read_bucket
+from ..usecases.archived import FAIL, HOWS, TIERS, Retrieval
 from ..usecases.choose import Selection
+from ..usecases.replica_objects import Replica
 from ..usecases.repository import Repository, open_repository
+from ..usecases.seal_point import Means
 from ..usecases.stamps import TimeStamping
 from ..usecases.succession import Asking
 from ..version import COLLECTION
 from . import run
+
+if t.TYPE_CHECKING:
+    from ..store.s3_bucket import S3Bucket
 
 # as amazon.aws names them, and what it says they mean; the last three it has not
 S3: Mapping[str, t.Any] = {
@@ -70,10 +84,24 @@ REPOSITORY: Mapping[str, t.Any] = {
                     "ca_path": {"type": "path"},
                 },
             },
+            "replicas": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "url": {"type": "str", "required": True},
+                    "copied_by": {"type": "str", "default": "collection", "choices": [by.value for by in CopiedBy]},
+                    "wait": {"type": "bool", "default": False},
+                    "required": {"type": "bool", "default": True},
+                    "wait_timeout": {"type": "float", "default": 600.0},
+                    **S3,
+                },
+            },
             **S3,
         },
     },
     "repository_id": {"type": "str"},
+    "read_from": {"type": "str"},
     "state_dir": {"type": "path"},
 }
 POLICY: Mapping[str, t.Any] = {
@@ -93,6 +121,34 @@ ASKING: Mapping[str, t.Any] = {
     "reason": {"type": "str"},
     "ticket": {"type": "str"},
     "valid_days": {"type": "int", "default": 7},
+}
+STORAGE: Mapping[str, t.Any] = {
+    "storage": {
+        "type": "dict",
+        "options": {
+            "encryption": {"type": "str", "choices": list(ENCRYPTIONS), "default": "none"},
+            "kms_key_id": {"type": "str"},
+            "public_access_block": {
+                "type": "dict",
+                "options": {name: {"type": "bool", "default": True} for name in PUBLIC_ACCESS},
+            },
+            "tls_only": {"type": "bool"},
+            "vpc_endpoints": {"type": "list", "elements": "str"},
+            "source_networks": {"type": "list", "elements": "str"},
+            "allowed_networks": {"type": "list", "elements": "str", "default": []},
+            "lifecycle": {"type": "bool", "default": True},
+            "abort_uploads_days": {"type": "int", "default": 7},
+            "archive": {"type": "dict", "default": {}},
+            "logging": {
+                "type": "dict",
+                "options": {"bucket": {"type": "str", "required": True}, "prefix": {"type": "str", "default": ""}},
+            },
+            "replication": {
+                "type": "dict",
+                "options": {"role": {"type": "str"}, "destination": {"type": "str", "required": True}},
+            },
+        },
+    },
 }
 CHANGE: Mapping[str, t.Any] = {
     "change": {
@@ -117,7 +173,14 @@ SELECTION: Mapping[str, t.Any] = {
     "paths": {"type": "list", "elements": "str"},
 }
 
+ARCHIVED: Mapping[str, t.Any] = {
+    "archived": {"type": "str", "default": FAIL, "choices": list(HOWS)},
+    "archived_tier": {"type": "str", "default": "Standard", "choices": list(TIERS)},
+    "archived_days": {"type": "int", "default": 3},
+}
+
 _ID = re.compile(r"[0-9a-f]{64}")
+_REPLICA = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 class Options:
@@ -142,7 +205,23 @@ class Options:
         return run.state_dir(self.inherited("state_dir"))
 
     def location(self) -> Location:
-        """Where the repository and its keyring are; raises PolicyError with every finding."""
+        """Where the repository and its keyring are, for who writes there; raises PolicyError with every finding.
+
+        One that is to be read at a replica is refused: a point of it would not know what was sealed since.
+        """
+        named = self.inherited("read_from")
+        if named:
+            remedy = "Only restore, compare, verify and lists read there. A replica becomes the repository by its url."
+            refuse([Finding("holdfast_read_from", f"is {named}, and this task writes", remedy)])
+        return self._location()
+
+    def reading(self) -> Location:
+        """The same for a task that reads, at the replica that ``read_from`` names, where it names one."""
+        named = self.inherited("read_from")
+        found = self._location()
+        return found.read_at(str(named)) if named else found
+
+    def _location(self) -> Location:
         found = Location.read(self.inherited("repository"), self.inherited("repository_id"))
         change = self.inherited("change")
         return dataclasses.replace(found, change=str(change.get("id") or "") if isinstance(change, Mapping) else "")
@@ -215,6 +294,16 @@ class Options:
         refuse(findings)
         return classes
 
+    def storage(self, classes: Mapping[str, RetentionClass]) -> Storage | None:
+        """What the bucket should be, None where nothing is asked of it; raises PolicyError with every finding."""
+        given = self["storage"]
+        if given is None:
+            return None
+        findings: list[Finding] = []
+        found = read_storage(given, classes, findings)
+        refuse(findings)
+        return found
+
     def people(self) -> tuple[Person, ...] | None:
         """The people of the root, None where none are declared; raises PolicyError with every finding."""
         findings: list[Finding] = []
@@ -258,6 +347,39 @@ class Options:
         if not least <= value <= most:
             refuse([Finding(name, f"{value} is out of range", f"Give {least} to {most}.")])
         return int(value)
+
+    def sample(self) -> Sample | None:
+        """Which part of a repository is read, None for all of it; raises PolicyError with every finding."""
+        given = self["sample"]
+        if given is None:
+            if self["seed"] is not None:
+                refuse([Finding("seed", "is given, and no sample", "Give sample, or no seed.")])
+            return None
+        parts = given if isinstance(given, Mapping) else {"": given}
+        percent = {name: _percent(value) for name, value in parts.items()}
+        remedy = "Give a number from 1 to 100, or one for each class, and one for newest."
+        refuse(
+            [
+                Finding(f"sample.{name}".rstrip("."), f"{parts[name]!r} is no percentage", remedy)
+                for name, value in percent.items()
+                if value is None
+            ]
+        )
+        read = {name: value for name, value in percent.items() if value is not None}
+        whole, newest = read.pop("", 100), read.pop("newest", 0)
+        return Sample(percent=whole, classes=read, newest=newest, seed=self["seed"])
+
+    def progress_interval(self) -> float:
+        """Seconds between two lines of progress at least, 0 for none; as the callback has it, unless a task says so."""
+        given = self["progress_interval"]
+        text = os.environ.get("HOLDFAST_PROGRESS_INTERVAL") or "30" if given is None else given
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if not 0 <= seconds < math.inf:
+            refuse([Finding("progress_interval", f"{text!r} is no number of seconds", "Give 30, or 0 for none.")])
+        return seconds
 
     def recovery_points(self, name: str) -> list[str]:
         """An option that lists ids of recovery points; raises PolicyError where one is none."""
@@ -310,6 +432,14 @@ class Options:
             paths=tuple(self["paths"] or ()),
         )
 
+    def retrieval(self, tell: Callable[[str], object]) -> Retrieval:
+        """What is done about packs that rest in an archive class.
+
+        :param tell: told what is waited for.
+        """
+        days = self.number("archived_days", 1, 365)
+        return Retrieval(self["archived"], self["archived_tier"], days, pause=run.pause, tell=tell)
+
     def change(self) -> Mapping[str, str]:
         """The run's change, with only what was given."""
         given = self.inherited("change") or {}
@@ -329,6 +459,8 @@ class Location:
 
     :param s3: how an S3 server is reached.
     :param change: the id of the change that asks, for the server's own log.
+    :param replicas: its other sites, each with all of its options.
+    :param read_from: the name of the replica to read at; empty for the repository itself.
     """
 
     name: str
@@ -339,6 +471,8 @@ class Location:
     timestamp: Mapping[str, t.Any] | None = None
     s3: Mapping[str, t.Any] | None = None
     change: str = ""
+    replicas: Sequence[Mapping[str, t.Any]] = dataclasses.field(default_factory=list)
+    read_from: str = ""
 
     @classmethod
     def read(cls, given: t.Any, pin: t.Any) -> Location:
@@ -360,19 +494,81 @@ class Location:
         stamps = _read_timestamp(fields.get("timestamp"))
         s3 = {name: fields[name] for name in S3 if fields.get(name) is not None}
         return cls(
-            str(values["name"]), str(values["url"]), kind, str(ring.get("path") or ""), pin or None, stamps, s3 or None
+            str(values["name"]),
+            str(values["url"]),
+            kind,
+            str(ring.get("path") or ""),
+            pin or None,
+            stamps,
+            s3 or None,
+            replicas=_read_replicas(fields.get("replicas"), str(values["url"])),
         )
 
+    def read_at(self, name: str) -> Location:
+        """The same, read at the replica of that name; raises PolicyError where there is none."""
+        known = [str(replica["name"]) for replica in self.replicas]
+        if name not in known:
+            remedy = f"Known are {', '.join(known)}." if known else "holdfast_repository.replicas names none."
+            refuse([Finding("holdfast_read_from", f"{name!r} is no replica of this repository", remedy)])
+        return dataclasses.replace(self, read_from=name)
+
+    def replica_sites(self, *, check: bool = False) -> list[Replica]:
+        """The replicas, none of them reached yet."""
+        return [
+            Replica(
+                name=replica["name"],
+                connect=functools.partial(self._connect, replica["url"], replica["s3"], check=check),
+                copied_by=CopiedBy(replica["copied_by"]),
+                wait=replica["wait"],
+                required=replica["required"],
+                wait_seconds=replica["wait_timeout"],
+            )
+            for replica in self.replicas
+        ]
+
     def store(self, *, check: bool = False, create: bool = False) -> Store:
-        """Connect to the store; puts go nowhere in check mode, nor once the controlling process has gone."""
+        """Connect to the store; puts go nowhere in check mode, nor once the controlling process has gone.
+
+        Where it is read at a replica, what is put all the same goes to the repository itself, if that is what it
+        should be and takes it.
+        """
+        if not self.read_from:
+            return self._connect(self.url, self.s3, check=check, create=create)
+        (replica,) = (one for one in self.replica_sites(check=check) if one.name == self.read_from)
+        own = dataclasses.replace(self, read_from="")
+        return ElsewhereStore(replica.connect(), lambda: own.repository(check=check).store)
+
+    def _connect(self, url: str, s3: Mapping[str, t.Any] | None, *, check: bool = False, create: bool = False) -> Store:
         return store.connect(
-            self.url,
+            url,
             dry_run=check,
             create=create,
             may_write=run.require_controller,
-            s3=self.s3,
-            context={"holdfast.config": COLLECTION, "run": run.RUN_ID, "change": self.change},
+            s3=s3,
+            context=self._context,
         )
+
+    @property
+    def on_s3(self) -> bool:
+        """Whether a server keeps it."""
+        return self.url.startswith("s3:")
+
+    def bucket(self) -> S3Bucket:
+        """Connect to the bucket itself; raises PolicyError where there is none."""
+        if not self.on_s3:
+            raise PolicyError(
+                "a repository in a folder has no bucket to set up",
+                item="storage",
+                remedy="Leave storage out, or set holdfast_repository.url to s3://bucket/prefix.",
+            )
+        from ..store.s3_bucket import S3Bucket
+
+        return S3Bucket(read_bucket(self.url), S3Settings(**(self.s3 or {})), context=self._context)
+
+    @property
+    def _context(self) -> Mapping[str, str]:
+        """What a server's own log names the calls by."""
+        return {"holdfast.config": COLLECTION, "run": run.RUN_ID, "change": self.change}
 
     def stamping(self) -> TimeStamping | None:
         """Who stamps the time of recovery points; raises PolicyError where the certificates cannot be read."""
@@ -409,6 +605,17 @@ class Location:
         """Open the pinned repository; raises TrustError or PolicyError where it is not that."""
         return open_repository(self.store(check=check), pin=self.pin, name=self.name)
 
+    def means(self, *, check: bool = False) -> Means:
+        """Open the pinned repository, and connect to who signs and stamps."""
+        return Means(self.repository(check=check), self.keyring(), self.stamping())
+
+
+def _percent(value: t.Any) -> int | None:
+    """A number from 1 to 100, or its digits; None for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 3:
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100 else None
+
 
 def _moment(text: str | None) -> dt.datetime | None:
     try:
@@ -419,17 +626,76 @@ def _moment(text: str | None) -> dt.datetime | None:
 
 def _unknown(fields: Mapping[str, t.Any]) -> list[Finding]:
     """Find what ``holdfast_repository`` has and nobody reads: a misspelt option would be none, without a word."""
-    known = REPOSITORY["repository"]["options"]
+    return _strangers("holdfast_repository", fields, REPOSITORY["repository"]["options"])
+
+
+def _strangers(at: str, fields: Mapping[str, t.Any], known: Mapping[str, t.Any]) -> list[Finding]:
     findings = []
     for name in sorted(fields.keys() - known.keys()):
         remedy = f"Known here: {', '.join(known)}."
         if "key" in name or "token" in name or "secret" in name:
             remedy = "Credentials are not read from the inventory: set AWS_ACCESS_KEY_ID and so on, or name a profile."
-        findings.append(Finding(f"holdfast_repository.{name}", "is not a key of this version", remedy))
+        findings.append(Finding(f"{at}.{name}", "is not a key of this version", remedy))
     s3 = [name for name in S3 if fields.get(name) is not None]
     if s3 and not str(fields.get("url")).startswith("s3:"):
         remedy = "Remove it, or set url to s3://bucket/prefix."
-        findings += [Finding(f"holdfast_repository.{name}", "is for a repository on S3", remedy) for name in s3]
+        findings += [Finding(f"{at}.{name}", "is for a repository on S3", remedy) for name in s3]
+    return findings
+
+
+def _read_replicas(given: t.Any, own_url: str) -> list[Mapping[str, t.Any]]:
+    """Read ``holdfast_repository.replicas``, whichever way it came."""
+    if given is None:
+        return []
+    key = "holdfast_repository.replicas"
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        refuse([Finding(key, "is no list", "Give a list of {name, url, …}.")])
+    findings: list[Finding] = []
+    found: list[Mapping[str, t.Any]] = []
+    for number, fields in enumerate(given):
+        at = f"{key}[{number}]"
+        if not isinstance(fields, Mapping):
+            findings.append(Finding(at, "is no mapping", "Give {name, url, …}."))
+            continue
+        findings += _replica_faults(at, fields, own_url)
+        if fields.get("name") in [replica["name"] for replica in found]:
+            findings.append(Finding(f"{at}.name", "is that of another replica", "Give each a name of its own."))
+        found.append(
+            {
+                "name": fields.get("name"),
+                "url": fields.get("url"),
+                "s3": {name: fields[name] for name in S3 if fields.get(name) is not None} or None,
+                "copied_by": fields.get("copied_by", CopiedBy.COLLECTION.value),
+                "wait": fields.get("wait", False),
+                "required": fields.get("required", True),
+                "wait_timeout": fields.get("wait_timeout", 600.0),
+            }
+        )
+    refuse(findings)
+    return found
+
+
+def _replica_faults(at: str, fields: Mapping[str, t.Any], own_url: str) -> list[Finding]:
+    known = REPOSITORY["repository"]["options"]["replicas"]["options"]
+    findings = _strangers(at, fields, known)
+    name, url = fields.get("name"), fields.get("url")
+    if not isinstance(name, str) or not _REPLICA.fullmatch(name):
+        remedy = "Use small letters, digits, dots, dashes and underscores, 63 at most."
+        findings.append(Finding(f"{at}.name", "is no name of a replica", remedy))
+    if not isinstance(url, str) or not url:
+        findings.append(Finding(f"{at}.url", "is not set", "Give file:///… or s3://bucket/prefix."))
+    elif url.rstrip("/") == own_url.rstrip("/") and not fields.get("endpoint_url"):
+        findings.append(Finding(f"{at}.url", "is that of the repository itself", "Name another site."))
+    if fields.get("copied_by", "collection") not in known["copied_by"]["choices"]:
+        findings.append(Finding(f"{at}.copied_by", "is not known", "Give collection or server."))
+    findings += [
+        Finding(f"{at}.{name}", "is neither true nor false", "Give one of them.")
+        for name in ("wait", "required")
+        if not isinstance(fields.get(name, True), bool)
+    ]
+    seconds = fields.get("wait_timeout", 600.0)
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 86400:
+        findings.append(Finding(f"{at}.wait_timeout", f"{seconds!r} is no number of seconds", "Give 1 to 86400."))
     return findings
 
 

@@ -15,7 +15,7 @@ from ..errors import FormatError, PolicyError
 from ..keyring import people
 from ..model import instant
 from ..model.point import StreamEntry
-from ..model.record import Record, Request
+from ..model.record import RETIRED, Record, Request
 from ..usecases import approvals, records
 from ..usecases.approvals import Pending
 from ..usecases.repository import Repository
@@ -163,7 +163,7 @@ def _needed(repository: Repository, operation: str) -> dict[str, t.Any]:
 
 def _still_live(pending: Pending, live: Mapping[tuple[str, str], StreamEntry]) -> list[str]:
     """Streams of the host that were proven after the request was made: it does not speak of them."""
-    if not isinstance(pending.document, Record):
+    if not isinstance(pending.document, Record) or pending.document.kind != RETIRED:
         return []
     retirement = records.retirement_of(pending.document, pending.id)
     return sorted(entry.stream for entry in live.values() if retirement.names(entry) and not retirement.ends(entry))

@@ -6,17 +6,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import typing as t
 from collections.abc import Sequence
 
 from ..model import instant
 from ..model.root import ROOT_OPERATION, Root
-from ..model.verification import Report, StreamSummary
+from ..model.verification import Finding, Level, Report, StreamSummary
 from ..usecases.leftovers import Shipping
+from ..usecases.legal_hold import Holding
 from ..usecases.prune import Pruned
 from ..usecases.run_folder import OpenPoint, Receipt
 from ..usecases.seal_point import Sealed
+from ..usecases.storage import Ready, results
 from ..usecases.succession import Outcome
+from ..usecases.verify_progress import spoken_bytes
 from .options import Location
 from .record_results import signing_steps
 
@@ -90,6 +95,28 @@ def root(location: Location, outcome: Outcome, *, to_sign: str | None, diff: boo
     return result
 
 
+def repository(
+    location: Location, outcome: Outcome, ready: Ready | None, *, to_sign: str | None, diff: bool
+) -> dict[str, t.Any]:
+    """What became of a repository's root, and of its bucket where that was asked for."""
+    result = root(location, outcome, to_sign=to_sign, diff=diff)
+    if ready is None:
+        return result
+    result["changed"] = result["changed"] or ready.changed
+    result["bucket_made"] = ready.made
+    result["storage"] = results(ready.outcomes)
+    if diff and ready.changed:
+        moved = [one for one in ready.outcomes if one.before != one.after]
+        sides = {
+            "before_header": f"{location.url} (bucket)",
+            "after_header": f"{location.url} (bucket)",
+            "before": {one.name: one.before for one in moved},
+            "after": {one.name: one.after for one in moved} if moved else {"bucket": "made"},
+        }
+        result["diff"] = [sides, *([result["diff"]] if "diff" in result else [])]
+    return result
+
+
 def pruned(location: Location, given: Pruned, *, diff: bool) -> dict[str, t.Any]:
     """What was let go of."""
     result: dict[str, t.Any] = {
@@ -102,6 +129,30 @@ def pruned(location: Location, given: Pruned, *, diff: bool) -> dict[str, t.Any]
     }
     if diff and given.removed:
         result["diff"] = {"before": _lines(given.removed), "after": ""}
+    return result
+
+
+def holding(given: Holding, *, on: bool, diff: bool) -> dict[str, t.Any]:
+    """What became of a legal hold.
+
+    :param on: it was put, and not ended.
+    """
+    changed = [f"{one.name}@{one.version}" for one in given.changed]
+    result: dict[str, t.Any] = {
+        # a record alone: all was held, and what people had signed ends it no more
+        "changed": bool(changed) or (on and bool(given.record)),
+        "subject": given.scope.subject,
+        "objects": len(given.objects),
+        "changed_objects": changed,
+        "missing": list(given.missing),
+        "record": given.record,
+    }
+    if diff and changed:
+        before, after = ("not held", "held") if on else ("held", "not held")
+        result["diff"] = {
+            "before": _lines([f"{name}: {before}" for name in changed]),
+            "after": _lines([f"{name}: {after}" for name in changed]),
+        }
     return result
 
 
@@ -174,6 +225,8 @@ def report(given: Report, *, streams: bool = False) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "changed": False,
         "sound": given.sound,
+        "summary": _verdict(given),
+        "verified_at": _told(given.at),
         "level": given.level.name.lower(),
         "recovery_points": [
             {
@@ -196,14 +249,59 @@ def report(given: Report, *, streams: bool = False) -> dict[str, t.Any]:
         "unsealed": given.unsealed,
         "live_streams": len(given.streams),
         "proven_streams": sum(stream.proven_at is not None for stream in given.streams),
-        "findings": [
-            {"severity": f.severity.value, "item": f.item, "problem": f.problem, "remedy": f.remedy}
-            for f in given.findings
-        ],
+        "broken": len(given.broken),
+        "read": dataclasses.asdict(given.read),
+        "unread": dataclasses.asdict(given.unread),
+        "resumed": {**dataclasses.asdict(given.resumed), "since": _told(given.resumed_since)},
+        "findings": [finding(one) for one in given.findings],
     }
+    if given.sample is not None:
+        result["sample"] = dataclasses.asdict(given.sample)
     if streams:
         result["streams"] = [_stream(stream) for stream in given.streams]
     return result
+
+
+def _verdict(given: Report) -> str:
+    """What the report says in one line: never more than what was read."""
+    level = given.level.name.lower()
+    said = f"{len(given.broken)} promises broken" if given.broken else "no promise broken"
+    parts = [f"level {level}: {said}"]
+    if given.level >= Level.SIGNATURES:
+        parts.append(f"{given.read.objects:,} objects read, {spoken_bytes(given.read.bytes)}")
+    if not given.whole:
+        drawn = f" (a sample, seed {given.sample.seed})" if given.sample is not None else ""
+        parts.append(f"{given.unread.objects:,} NOT READ, {spoken_bytes(given.unread.bytes)}{drawn}")
+    if given.resumed_since is not None:
+        parts.append(f"{given.resumed.objects:,} of them earlier, since {instant.to_text(given.resumed_since)}")
+    return "; ".join(parts)
+
+
+def finding(given: Finding) -> dict[str, t.Any]:
+    """One thing that was found, and what to do about it."""
+    return {
+        "severity": given.severity.value,
+        "item": given.item,
+        "problem": given.problem,
+        "remedy": given.remedy,
+        "host": given.host,
+        "stream": given.stream,
+        "versions": list(given.versions),
+        "restore_from": [
+            {
+                "which": source.which,
+                "version": source.version,
+                "recovery_point": source.recovery_point,
+                "captured_at": _told(source.captured_at),
+                "read": source.read,
+            }
+            for source in given.restore_from
+        ],
+    }
+
+
+def _told(moment: dt.datetime | None) -> str | None:
+    return None if moment is None else instant.to_text(moment)
 
 
 def _stream(given: StreamSummary) -> dict[str, t.Any]:
@@ -215,6 +313,7 @@ def _stream(given: StreamSummary) -> dict[str, t.Any]:
         "verified_at": instant.to_text(given.verified_at),
         "proven_at": None if given.proven_at is None else instant.to_text(given.proven_at),
         "restore_open": given.restore_open,
+        "storage_class": given.storage_class,
     }
 
 

@@ -10,6 +10,7 @@ import getpass
 import os
 import platform
 import secrets
+import time
 import typing as t
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,12 @@ def require_controller() -> None:
             "the ansible-playbook process that controls this run has ended",
             remedy="Run the play again; what was stored without a recovery point expires by itself.",
         )
+
+
+def pause(seconds: float) -> None:
+    """Wait; raises RunAbandonedError where nobody is left to wait for it."""
+    time.sleep(seconds)
+    require_controller()
 
 
 def state_dir(option: str | None) -> Path:

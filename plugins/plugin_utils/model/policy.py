@@ -178,7 +178,7 @@ def read_policy(
     """
     findings: list[Finding] = []
     known_classes = read_classes(classes, findings)
-    known_tiers = _read_tiers(tiers, known_classes, findings)
+    known_tiers = read_tiers(tiers, known_classes, findings)
     declared = _read_components(components, known_tiers, presets, findings)
     refuse(findings, host=host)
     return Policy(known_classes, known_tiers, declared)
@@ -194,7 +194,8 @@ def refuse(findings: Sequence[Finding], *, host: str | None = None) -> None:
         )
 
 
-def _read_tiers(value: t.Any, classes: Mapping[str, RetentionClass], findings: list[Finding]) -> dict[str, Tier]:
+def read_tiers(value: t.Any, classes: Mapping[str, RetentionClass], findings: list[Finding]) -> dict[str, Tier]:
+    """Read ``holdfast_tiers`` over the built-in tiers; what is wrong is added to *findings*."""
     tiers = {}
     for name, given in {**DEFAULT_TIERS, **_mapping("holdfast_tiers", value, findings)}.items():
         key = f"holdfast_tiers.{name}"
@@ -271,7 +272,7 @@ def read_pushed(
     """
     findings: list[Finding] = []
     known_classes = read_classes(classes, findings)
-    known_tiers = _read_tiers(tiers, known_classes, findings)
+    known_tiers = read_tiers(tiers, known_classes, findings)
     pushed: dict[str, Component] = {}
     given = content if isinstance(content, Sequence) and not isinstance(content, (str, bytes)) else ()
     if not given:

@@ -12,7 +12,8 @@ import typing as t
 from collections.abc import Mapping
 
 # kinds that count by the signatures of people, in the number that the root's quorum of that name asks for
-PEOPLE_KINDS = frozenset({"retired"})
+HOLD_RELEASE, RETIRED = "hold-release", "retired"
+PEOPLE_KINDS = frozenset({HOLD_RELEASE, RETIRED})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..errors import PolicyError, UnavailableError
+from . import handover as _handover  # noqa: F401
 from .base import Store
 from .wrappers import DryRunStore, GuardedStore, RetryStore
 

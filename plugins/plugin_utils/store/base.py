@@ -42,6 +42,11 @@ SEGMENT_LENGTH = 255
 # drivers on file systems append up to 39 characters (lock, version, hold) to the last segment
 LAST_SEGMENT_LENGTH = SEGMENT_LENGTH - 39
 
+# from which nothing is read before it is brought back: docs.aws.amazon.com, AmazonS3, storage-class-intro. GLACIER_IR
+# is read at once
+GLACIER, DEEP_ARCHIVE = "GLACIER", "DEEP_ARCHIVE"
+ARCHIVE_CLASSES = frozenset({GLACIER, DEEP_ARCHIVE})
+
 _SEGMENT = re.compile(r"[A-Za-z0-9._%=~-]+")
 
 DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -105,6 +110,9 @@ class Listed:
     ``marker``: a delete marker, not bytes. ``held``: under legal hold.
     ``lock_known``: whether lock and hold were looked at. Where not, they stand as if there were none: S3 lists neither,
     and :meth:`Store.with_lock` asks. Who decides by a lock calls that.
+    ``storage_class`` is the server's name of where it rests, empty for the usual one and where a store has no others.
+    ``returning``: the server was asked to make it readable, and is at it; ``readable_until``: it can be read till then.
+    Both are known where the lock is.
     """
 
     name: str
@@ -115,6 +123,14 @@ class Listed:
     held: bool
     modified: dt.datetime
     lock_known: bool = True
+    storage_class: str = ""
+    returning: bool = False
+    readable_until: dt.datetime | None = None
+
+    @property
+    def archived(self) -> bool:
+        """Whether it must be brought back before it can be read, as far as is known."""
+        return self.storage_class in ARCHIVE_CLASSES and self.readable_until is None
 
 
 def name_fault(name: str) -> str | None:
@@ -180,6 +196,11 @@ class Store(abc.ABC):
 
     #: The URL, for people and errors; holds no credential.
     location: str
+
+    @property
+    def identity(self) -> str:
+        """What tells this store from all others, of one URL too: on S3 with the endpoint. Holds no secret."""
+        return self.location
 
     @property
     @abc.abstractmethod
@@ -276,6 +297,27 @@ class Store(abc.ABC):
         with self._mapped("hold" if on else "end the hold", name):
             self._hold(name, version, on)
 
+    def bring_back(self, name: str, version: str, *, days: int, tier: str) -> Listed:
+        """Ask the store to make a version readable that rests in an archive class; return what it is now.
+
+        It does not wait. Nothing is asked where it is readable, or was asked for already. What is readable is a copy:
+        version, lock and class stay what they are.
+
+        :param days: how long it stays readable.
+        :param tier: how fast, as S3 names it: ``Expedited``, ``Standard`` or ``Bulk``.
+        :raises ObjectMissingError: no such version, or it is a delete marker.
+        :raises DeniedError: this identity may not ask.
+        """
+        validate_name(name)
+        with self._mapped("bring back", name):
+            found = self._head(name, version)
+            if found.marker:
+                raise ObjectMissingError("this version is a delete marker", item=name)
+            if not found.archived or found.returning:
+                return found
+            self._bring_back(name, version, days, tier)
+            return self._head(name, version)
+
     def _mapped_list(self, prefix: str) -> Iterator[Listed]:
         with self._mapped("list"):
             yield from self._list(prefix)
@@ -317,6 +359,10 @@ class Store(abc.ABC):
 
     def _prove_governance(self) -> None:  # noqa: B027
         """Nothing, where locks have no modes."""
+
+    def _bring_back(self, name: str, version: str, days: int, tier: str) -> None:
+        """Asked for what is archived, and not on its way, alone."""
+        raise StoreError(f"{self.location} cannot bring back what rests in an archive class", item=name)
 
     @abc.abstractmethod
     def _get(self, name: str, version: str | None) -> bytes: ...

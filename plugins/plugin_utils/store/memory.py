@@ -16,8 +16,8 @@ import secrets
 import typing as t
 from collections.abc import Callable, Iterator
 
-from ..errors import ObjectMissingError
-from .base import Listed, Store, Stored
+from ..errors import ArchivedError, ObjectMissingError
+from .base import GLACIER, Listed, Store, Stored
 
 
 @dataclasses.dataclass
@@ -32,10 +32,20 @@ class MemoryStore(Store):
     :param location: what to call it.
     :param now: returns the time, aware.
     :param enforced: what to say of the medium that this stands for.
+    :param returns_after: how long it takes until what rests in an archive class is readable.
     """
 
-    def __init__(self, location: str = "memory://", *, now: Callable[[], dt.datetime], enforced: bool = True) -> None:
+    def __init__(
+        self,
+        location: str = "memory://",
+        *,
+        now: Callable[[], dt.datetime],
+        enforced: bool = True,
+        returns_after: dt.timedelta = dt.timedelta(hours=4),
+    ) -> None:
         self.location = location
+        self._returns_after = returns_after
+        self._returns: dict[str, tuple[dt.datetime, dt.datetime]] = {}
         self._enforced = enforced
         self._now = now
         self._versions: dict[str, list[_Version]] = {}
@@ -48,6 +58,11 @@ class MemoryStore(Store):
     def put_marker(self, name: str) -> str:
         """Put a delete marker on *name*, as S3 lets whoever may delete without naming a version; return its version."""
         return self._add(name, b"", lock_until=None, marker=True)
+
+    def put_away(self, name: str, version: str, storage_class: str = GLACIER) -> None:
+        """Move a version to an archive class, as a lifecycle does."""
+        found = self._find_bytes(name, version)
+        found.listed = dataclasses.replace(found.listed, storage_class=storage_class)
 
     def _add(self, name: str, data: bytes, *, lock_until: dt.datetime | None, marker: bool) -> str:
         listed = Listed(
@@ -87,14 +102,29 @@ class MemoryStore(Store):
         return Stored(name=name, version=version, lock_until=lock_until)
 
     def _get(self, name: str, version: str | None) -> bytes:
-        return self._find_bytes(name, version).data
+        found = self._find_bytes(name, version)
+        if self._told(found).archived:
+            raise ArchivedError(f"cannot get at {self.location}: it rests in an archive class", item=name)
+        return found.data
 
     def _head(self, name: str, version: str | None) -> Listed:
-        return self._find(name, version).listed
+        return self._told(self._find(name, version))
+
+    def _told(self, found: _Version) -> Listed:
+        """A version as it is now, with what became of its being brought back."""
+        begins, ends = self._returns.get(found.listed.version, (None, None))
+        if begins is None or ends is None or ends <= self._clock():
+            return found.listed
+        there = begins <= self._clock()
+        return dataclasses.replace(found.listed, returning=not there, readable_until=ends if there else None)
+
+    def _bring_back(self, name: str, version: str, days: int, tier: str) -> None:
+        begins = self._clock() + self._returns_after
+        self._returns[version] = begins, begins + dt.timedelta(days=days)
 
     def _list(self, prefix: str) -> Iterator[Listed]:
         for name in sorted(name for name in self._versions if name.startswith(prefix)):
-            yield from [version.listed for version in self._versions[name]]
+            yield from [self._told(version) for version in self._versions[name]]
 
     def _hold(self, name: str, version: str, on: bool) -> None:
         found = self._find_bytes(name, version)

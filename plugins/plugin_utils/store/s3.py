@@ -14,13 +14,22 @@ import base64
 import contextlib
 import dataclasses
 import datetime as dt
+import email.utils
 import hashlib
 import re
 import secrets
 import typing as t
 from collections.abc import Iterator, Mapping
 
-from ..errors import CorruptError, DeniedError, NotLockedError, ObjectMissingError, StoreError, TransientError
+from ..errors import (
+    CorruptError,
+    DeniedError,
+    NotLockedError,
+    ObjectMissingError,
+    StoreError,
+    TransientError,
+    UnavailableError,
+)
 from ..model.instant import whole
 from . import s3_proof
 from .base import Listed, Store, Stored, name_fault
@@ -33,8 +42,16 @@ __all__ = ["PROBE", "SINGLE_BYTES", "S3Store", "load_ahead"]
 # what is larger goes in parts of this size; AWS takes single puts up to 5 GiB, and a lost connection repeats all of one
 SINGLE_BYTES = 64 * 1024 * 1024
 COMPLIANCE, GOVERNANCE = "COMPLIANCE", "GOVERNANCE"
+# of a smaller body all is sent before a server can hang up on it
+_SENT_AT_ONCE = 64 * 1024
 # names never start with a dot, so that no reader sees what is below
 PROBE = ".probe/"
+
+# what a server says of a version that was brought back, or is on its way: RestoreObject, x-amz-restore
+_ON_ITS_WAY = re.compile(r'ongoing-request="true"')
+_READABLE = re.compile(r'ongoing-request="false",\s*expiry-date="([^"]+)"')
+# the class that servers name in some answers and leave out in others
+_USUAL = "STANDARD"
 
 # how a server says that a version has no lock; the second is Ceph RGW
 _NONE_SET = ("NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError")
@@ -83,11 +100,17 @@ class S3Store(Store):
         single_bytes: int = SINGLE_BYTES,
     ) -> None:
         self.location = bucket.url
+        self._identity = _identity(bucket, settings)
         self._bucket = bucket.name
         self._prefix = bucket.prefix
         self._single_bytes = single_bytes
         self._lockable: bool | None = None
         self._client = Client(self.location, settings, context=context or {}, patience=patience or Patience())
+
+    @property
+    def identity(self) -> str:
+        """The URL, and where it is asked and as whom, since another server may have a bucket of the same name."""
+        return self._identity
 
     @property
     def enforced(self) -> bool:
@@ -188,17 +211,33 @@ class S3Store(Store):
         return self._proven(name, version, size, lock)
 
     def _put_whole(self, name: str, data: bytes, lock: Mapping[str, t.Any]) -> str:
-        reply = self._call(
-            "put_object",
-            "put",
-            name,
-            landed=lambda: self._landed(name, len(data), lock, f'"{_md5(data)}"'),
-            Key=self._key(name),
-            Body=data,
-            ChecksumSHA256=_sha256(data),
-            **lock,
-        )
+        try:
+            reply = self._call(
+                "put_object",
+                "put",
+                name,
+                landed=lambda: self._landed(name, len(data), lock, f'"{_md5(data)}"'),
+                Key=self._key(name),
+                Body=data,
+                ChecksumSHA256=_sha256(data),
+                **lock,
+            )
+        except UnavailableError:
+            if len(data) > _SENT_AT_ONCE:
+                self._ask_why(name, lock)
+            raise
         return self._version_of(reply, name)
+
+    def _ask_why(self, name: str, lock: Mapping[str, t.Any]) -> None:
+        """Raise what a server has to say of a put on which it hung up: over TLS its answer is lost with the connection.
+
+        What takes the same right and has no body is the beginning of a put in parts.
+        """
+        try:
+            started = self._call("create_multipart_upload", "put", name, once=True, Key=self._key(name), **lock)
+        except TransientError:
+            return
+        self._abort(name, {"Key": self._key(name), "UploadId": str(started.data.get("UploadId"))})
 
     def _put_parts(
         self, name: str, first: bytes, following: bytes, stream: t.BinaryIO, lock: Mapping[str, t.Any]
@@ -356,6 +395,32 @@ class S3Store(Store):
             marker=False,
             held=lock.held,
             modified=self._moment(self._said(reply.data, "LastModified", dt.datetime, name), name),
+            storage_class=_storage_class(reply.data),
+            **self._restored(reply, name),
+        )
+
+    def _restored(self, reply: Reply, name: str) -> dict[str, t.Any]:
+        """What a description says of a version's being brought back."""
+        said = str(reply.data.get("Restore") or "")
+        readable = _READABLE.search(said)
+        if readable is None:
+            return {"returning": bool(_ON_ITS_WAY.search(said))}
+        try:
+            until = email.utils.parsedate_to_datetime(readable[1])
+        except (ValueError, TypeError, OverflowError):
+            raise CorruptError(f"{self.location} tells a time that is none", item=name) from None
+        return {"readable_until": self._moment(until.replace(tzinfo=until.tzinfo or dt.timezone.utc), name)}
+
+    def _bring_back(self, name: str, version: str, days: int, tier: str) -> None:
+        self._call(
+            "restore_object",
+            "bring back",
+            name,
+            # asked for twice at once
+            expect=(409,),
+            Key=self._key(name),
+            VersionId=version,
+            RestoreRequest={"Days": days, "GlacierJobParameters": {"Tier": tier}},
         )
 
     def _head_by_listing(self, name: str, version: str | None, reply: Reply) -> Listed:
@@ -487,6 +552,7 @@ class S3Store(Store):
             held=False,
             modified=self._moment(at, name),
             lock_known=marker,
+            storage_class="" if marker else _storage_class(entry),
         )
         return _Found(listed, at, bool(entry.get("IsLatest")))
 
@@ -537,6 +603,12 @@ class _OfName:
             yield merged
 
 
+def _identity(bucket: Bucket, settings: S3Settings) -> str:
+    """Where a bucket is asked, and as whom: at AWS the region tells partitions apart, elsewhere the user tenants."""
+    where = (settings.endpoint_url, settings.region, settings.profile, settings.assume_role_arn)
+    return " ".join([bucket.url, *(part or "-" for part in where)])
+
+
 def _read(stream: t.BinaryIO, size: int) -> bytes:
     """Read *size* bytes, fewer only at the end."""
     data = stream.read(size)
@@ -548,6 +620,11 @@ def _read(stream: t.BinaryIO, size: int) -> bytes:
         chunks.append(data)
         left -= len(data)
     return b"".join(chunks)
+
+
+def _storage_class(said: Mapping[str, t.Any]) -> str:
+    name = str(said.get("StorageClass") or "")
+    return "" if name == _USUAL else name
 
 
 def _sha256(data: bytes) -> str:

@@ -15,6 +15,7 @@ import dataclasses
 import datetime as dt
 import email.utils
 import functools
+import json
 import os
 import re
 import time
@@ -27,6 +28,7 @@ from ..errors import (
     CorruptError,
     DeniedError,
     DependencyMissingError,
+    ExpiredError,
     FullError,
     NotLockedError,
     ObjectMissingError,
@@ -35,6 +37,7 @@ from ..errors import (
     UnavailableError,
 )
 from ..model.instant import to_text
+from .handover import SESSIONS
 from .s3_settings import S3Settings
 from .wrappers import Patience
 
@@ -48,6 +51,7 @@ except ImportError:
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 _ROLE_SECONDS = 3600
+_ROLE_MARGIN = dt.timedelta(minutes=20)
 # a server's Date may be a second old when it is written; a step back by more than this is one of its clock
 _STEP = dt.timedelta(seconds=5)
 # in which a clock can be meant
@@ -69,7 +73,7 @@ class _Meaning(t.NamedTuple):
 
 
 _ALLOWED = _Meaning(DeniedError, "it is not allowed", _RIGHTS)
-_EXPIRED = _Meaning(DeniedError, "the credentials have expired", "Renew them, and run again")
+_EXPIRED = _Meaning(ExpiredError, "the credentials have expired", "Renew them, and run again")
 _UNKNOWN = _Meaning(DeniedError, "the credentials are not accepted", _CREDENTIALS)
 _BUSY = _Meaning(ThrottledError, "it asks for fewer requests", "Run again with fewer forks")
 _FAILED = _Meaning(UnavailableError, "it failed", _LATER)
@@ -90,6 +94,9 @@ _MEANINGS: Mapping[_Meaning, str] = {
     "SignatureDoesNotMatch UnrecognizedClientException",
     _Meaning(ArchivedError, "it rests in an archive class", "Ask for it to be brought back, and wait until it is"): (
         "InvalidObjectState"
+    ),
+    _Meaning(ThrottledError, "it has no room for expedited retrievals now", "Ask again later, or by another tier"): (
+        "GlacierExpeditedRetrievalNotAvailable"
     ),
     _BUSY: "SlowDown SlowDownRead SlowDownWrite ServiceUnavailable ServerBusy Throttling ThrottlingException "
     "RequestLimitExceeded TooManyRequests RequestThrottled BandwidthLimitExceeded XMinioServerNotInitialized",
@@ -118,6 +125,8 @@ _BY_STATUS: Mapping[int, _Meaning] = {
 # the same call may succeed although the status says that it was refused
 _PASSING = frozenset(code for meaning in (_FAILED, _ALTERED) for code in _MEANINGS[meaning].split())
 
+_NOBODY: Mapping[str, str] = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
+
 # botocore's loader, with the models of S3 once they are read, and a session that nobody uses yet: what costs most
 _loader: t.Any = None
 _spare: t.Any = None
@@ -129,6 +138,10 @@ class _FinalError(Exception):
     def __init__(self, error: StoreError) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+class _AskedError(Exception):
+    """Carries the URL of a call that is not made."""
 
 
 class _NotS3Error(Exception):
@@ -170,10 +183,9 @@ def load_ahead() -> None:
         return
     session = botocore.session.Session()
     if _loader is None:
-        nobody = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
         # its profile may not exist, which is for the one to say who uses it
         with contextlib.suppress(botocore.exceptions.BotoCoreError):
-            session.create_client("s3", region_name="us-east-1", config=_config(S3Settings(), ""), **nobody)
+            session.create_client("s3", region_name="us-east-1", config=_config(S3Settings(), ""), **_NOBODY)
         _loader = session.get_component("data_loader")
         session = botocore.session.Session()
     session.register_component("data_loader", _loader)
@@ -375,6 +387,20 @@ class Client:
             kind, why, remedy = UnavailableError, _NOT_S3, _LOOK
         return kind(f"{what}: {why}", item=item, remedy=remedy)
 
+    def endpoints(self, bucket: str) -> tuple[str, ...]:
+        """The URLs that are asked for a bucket, and for a role where one is assumed, as botocore makes them.
+
+        Nothing is sent, and no credentials are looked for. Raises StoreError where botocore makes none.
+        """
+        session = _take_session(self._settings.profile)
+        try:
+            found = [_url_of(self._s3_maker(session)(**_NOBODY), "head_bucket", Bucket=bucket)]
+            if self._settings.assume_role_arn is not None:
+                found.append(_url_of(self._sts_maker(session)("sts", **_NOBODY), "get_caller_identity"))
+        except botocore.exceptions.BotoCoreError as e:
+            raise self._unanswered(e, "find out which endpoint is asked", None) from None
+        return tuple(found)
+
     def _connected(self) -> t.Any:
         if self._client is None or self._pid != os.getpid():
             self._client = self._make()
@@ -386,12 +412,25 @@ class Client:
         session = _take_session(settings.profile)
         if settings.assume_role_arn is not None:
             session._credentials = self._assumed(session)  # botocore's own way for a role has no session name of ours
-        return session.create_client(
+        return self._s3_maker(session)()
+
+    def _s3_maker(self, session: t.Any) -> Callable[..., t.Any]:
+        return functools.partial(
+            session.create_client,
             "s3",
-            endpoint_url=settings.endpoint_url,
+            endpoint_url=self._settings.endpoint_url,
             region_name=self._region(session),
             verify=self._verify(),
-            config=_config(settings, self._user_agent()),
+            config=_config(self._settings, self._user_agent()),
+        )
+
+    def _sts_maker(self, session: t.Any) -> Callable[..., t.Any]:
+        return functools.partial(
+            session.create_client,
+            endpoint_url=self._settings.sts_endpoint_url or self._settings.endpoint_url,
+            region_name=self._region(session) or "us-east-1",
+            verify=self._verify(),
+            config=_config(self._settings, self._user_agent()),
         )
 
     def _region(self, session: t.Any) -> str | None:
@@ -412,18 +451,29 @@ class Client:
         if source is None:
             raise botocore.exceptions.NoCredentialsError
         fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
-            client_creator=functools.partial(
-                session.create_client,
-                endpoint_url=settings.sts_endpoint_url or settings.endpoint_url,
-                region_name=self._region(session) or "us-east-1",
-                verify=self._verify(),
-                config=_config(settings, self._user_agent()),
-            ),
+            client_creator=self._sts_maker(session),
             source_credentials=source,
             role_arn=settings.assume_role_arn,
             extra_args=extra,
         )
-        return botocore.credentials.DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+        return botocore.credentials.DeferredRefreshableCredentials(
+            functools.partial(self._session_keys, fetcher.fetch_credentials), "assume-role"
+        )
+
+    def _session_keys(self, ask: Callable[[], t.Any]) -> t.Any:
+        """Keys of the role's session: those that another worker of this run was given, while they are good for long."""
+        source = [os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")]
+        asked = repr((self._settings, self._session_name(), source))
+        found = SESSIONS.find(asked)
+        if found is not None:
+            keys = json.loads(found)
+            left = dt.datetime.fromisoformat(keys["expiry_time"]) - dt.datetime.now(dt.timezone.utc)
+            # botocore asks for others 15 minutes before the end
+            if left > _ROLE_MARGIN:
+                return keys
+        keys = ask()
+        SESSIONS.leave(asked, json.dumps(keys).encode())
+        return keys
 
     def _user_agent(self) -> str:
         return " ".join(f"{_token(label)}/{_token(text)}" for label, text in self._context.items() if text)
@@ -431,6 +481,20 @@ class Client:
     def _session_name(self) -> str:
         """Of 2 to 64 characters, as STS wants it."""
         return "-".join(_token(text) for text in ("holdfast", *self._context.values()) if text)[:64]
+
+
+def _url_of(client: t.Any, operation: str, **parameters: t.Any) -> str:
+    """The URL of a call, which is stopped before anything is sent."""
+
+    def stop(request: t.Any, **_more: t.Any) -> None:
+        raise _AskedError(request.url)
+
+    client.meta.events.register("before-send", stop)
+    try:
+        getattr(client, operation)(**parameters)
+    except _AskedError as e:
+        return str(e)
+    raise AssertionError("a call is sent")
 
 
 def _timestamp(text: t.Any) -> dt.datetime:

@@ -89,6 +89,11 @@ class RetryStore(Store):
         self._again = Patience(attempts=attempts, base_seconds=base_seconds, sleep=sleep, random=random).again
 
     @property
+    def identity(self) -> str:
+        """That of the store inside."""
+        return self._inner.identity
+
+    @property
     def enforced(self) -> bool:
         """What the store inside says."""
         return self._inner.enforced
@@ -141,6 +146,9 @@ class RetryStore(Store):
     def _hold(self, name: str, version: str, on: bool) -> None:
         self._again(lambda: self._inner.hold(name, version, on=on))
 
+    def _bring_back(self, name: str, version: str, days: int, tier: str) -> None:
+        self._again(lambda: self._inner.bring_back(name, version, days=days, tier=tier))
+
 
 class GuardedStore(Store):
     """Asks before each write whether it may still be made.
@@ -152,6 +160,11 @@ class GuardedStore(Store):
         self.location = inner.location
         self._inner = inner
         self._may_write = may_write
+
+    @property
+    def identity(self) -> str:
+        """That of the store inside."""
+        return self._inner.identity
 
     @property
     def enforced(self) -> bool:
@@ -191,6 +204,10 @@ class GuardedStore(Store):
         self._may_write()
         self._inner.hold(name, version, on=on)
 
+    def _bring_back(self, name: str, version: str, days: int, tier: str) -> None:
+        self._may_write()
+        self._inner.bring_back(name, version, days=days, tier=tier)
+
 
 class DryRunStore(Store):
     """Keeps puts in memory and answers from them first, then from the store inside, which gets no object and no hold.
@@ -202,6 +219,11 @@ class DryRunStore(Store):
         self.location = inner.location
         self._inner = inner
         self._own = MemoryStore(inner.location, now=inner.clock)
+
+    @property
+    def identity(self) -> str:
+        """That of the store inside."""
+        return self._inner.identity
 
     @property
     def enforced(self) -> bool:
@@ -242,3 +264,6 @@ class DryRunStore(Store):
         except ObjectMissingError:
             if self._inner.head(name, version=version).marker:
                 raise
+
+    def _bring_back(self, name: str, version: str, days: int, tier: str) -> None:
+        """Nothing: a retrieval is paid for."""

@@ -74,6 +74,7 @@ def _belongs(folder: PointFolder, repository: Repository) -> bool:
 
 def _ship(folder: PointFolder, repository: Repository) -> PointFolder | None:
     """Put what was left, and return the point that names it, open; None where there is nothing to name any more."""
+    seal_point.note_landed(folder, repository)
     receipts = folder.read_receipts()
     now = repository.store.clock()
     behind = set()
@@ -95,7 +96,7 @@ def _ship(folder: PointFolder, repository: Repository) -> PointFolder | None:
         if not behind:
             return None
         receipts = {host: receipt for host, receipt in receipts.items() if host in behind}
-        late = _beside(folder, receipts.values())
+        late = _beside(folder, repository, receipts.values())
     if late.read_sealed() is None:
         _reopen(late, folder, repository, tuple(receipts))
         for receipt in receipts.values():
@@ -111,7 +112,7 @@ def _stored_since(left: SealedSnapshot, known: Receipt) -> bool:
     )
 
 
-def _beside(folder: PointFolder, receipts: Iterable[Receipt]) -> PointFolder:
+def _beside(folder: PointFolder, repository: Repository, receipts: Iterable[Receipt]) -> PointFolder:
     """The point for what a sealed one lacks; the same one again where shipping was interrupted.
 
     The run may have a point of that name already, its own or that of another long name.
@@ -120,6 +121,8 @@ def _beside(folder: PointFolder, receipts: Iterable[Receipt]) -> PointFolder:
     for number in itertools.count(1):
         tail = _LATE if number == 1 else f"{_LATE}{number}"
         late = PointFolder(folder.state_dir, folder.run, f"{folder.point[: _LONGEST_NAME - len(tail)]}{tail}")
+        if late.exists():
+            seal_point.note_landed(late, repository)
         there = _named(late.read_receipts().values())
         if there == ours or (there <= ours and late.read_sealed() is None):
             break

@@ -10,7 +10,7 @@ import datetime as dt
 import io
 from collections.abc import Sequence
 
-from ..errors import DeniedError, IntegrityError, NotLockedError, ObjectMissingError
+from ..errors import ArchivedError, DeniedError, IntegrityError, NotLockedError, ObjectMissingError
 from ..format import names
 from ..format.canonical import check_digest
 from ..model import instant, keep
@@ -64,13 +64,14 @@ def read(
     :param limit: bytes; a version that is larger is not read.
     :raises ObjectMissingError: no version at all.
     :raises IntegrityError: versions, and none with that digest.
+    :raises ArchivedError: a version that may have it must be brought back first, and no other one has it.
     """
     sha256 = names.parse(name).sha256
-    wrong: IntegrityError | None = None
+    wrong: IntegrityError | ArchivedError | None = None
     if version is not None:
         try:
             return _believed(store, name, version, sha256)
-        except IntegrityError as e:
+        except (IntegrityError, ArchivedError) as e:
             wrong = e
         except ObjectMissingError:
             pass
@@ -81,8 +82,10 @@ def read(
             if limit is not None and held.size > limit:
                 raise IntegrityError(f"is larger than {limit} bytes, which no such object is", item=name)
             return _believed(store, name, held.version, sha256)
-        except IntegrityError as e:
+        except ArchivedError as e:
             wrong = e
+        except IntegrityError as e:
+            wrong = wrong or e
     if wrong is not None:
         raise wrong
     raise ObjectMissingError(

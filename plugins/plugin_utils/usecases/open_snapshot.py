@@ -61,8 +61,14 @@ def open_snapshot(repository: Repository, keyring: Keyring, chosen: Chosen) -> O
 
 def read_manifest(repository: Repository, entry: StreamEntry) -> Manifest:
     """Read a snapshot's manifest; raises IntegrityError where it describes another snapshot than the point does."""
+    data = objects.read(repository.store, entry.manifest.name, version=entry.manifest.version)
+    return believed_manifest(repository, entry, data)
+
+
+def believed_manifest(repository: Repository, entry: StreamEntry, data: bytes) -> Manifest:
+    """Judge a snapshot's manifest, of which the bytes are those that its name says; raises as :func:`read_manifest`."""
     name = entry.manifest.name
-    manifest = manifest_format.read(objects.read(repository.store, name, version=entry.manifest.version), what=name)
+    manifest = manifest_format.read(data, what=name)
     if manifest.repository != repository.name or repository.chain.place(manifest.root) is None:
         raise IntegrityError("belongs to another repository or root", host=entry.host, item=name)
     check_manifest(manifest, entry)

@@ -9,21 +9,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..errors import FormatError, NotFoundError, ObjectMissingError, PolicyError, SignatureError
 from ..format import dsse, names
 from ..format import record as record_format
 from ..model import instant, keep, quorum
+from ..model.hold import Scope, release_of
 from ..model.point import Retirement, StreamEntry, identity
-from ..model.record import PEOPLE_KINDS, Record, Request
+from ..model.record import HOLD_RELEASE, PEOPLE_KINDS, RETIRED, Record, Request
 from ..model.root import Root
 from ..store.base import Listed
 from . import approvals, objects
 from .chain import Approval, approve, require_term
 from .repository import Repository
 
-RETIRED = "retired"
 # several signatures of people and what they signed
 RECORD_LIMIT = 1024 * 1024
 # what a listing reads, the newest first: who can put could put any number
@@ -180,6 +180,31 @@ def retirement_of(record: Record, digest: str) -> Retirement:
     return Retirement(host, stream, record.at, digest)
 
 
+def require_understood(document: Record, digest: str) -> None:
+    """Raise FormatError where a record that people are asked to sign says nothing that a reader would understand."""
+    (release_of if document.kind == HOLD_RELEASE else retirement_of)(document, digest)
+
+
+def ask_release(
+    repository: Repository, scope: Scope, request: Request, *, since: dt.datetime | None = None
+) -> tuple[approvals.Pending, bool]:
+    """Ask people to sign that the legal hold of *scope* ends.
+
+    An open request that asks the same, for the same reason, is found and not made again.
+
+    :param since: when the hold was put, as far as is known: what was asked for before does not end it.
+    :returns: the request, and whether it was made.
+    :raises PolicyError: the root has no people for this, or never enough of them while this one asks.
+    """
+    now = instant.whole(objects.now(repository.store))
+    _require_reachable(repository.root, HOLD_RELEASE, request.by, now)
+
+    def ends_it(known: Record, _digest: str) -> bool:
+        return since is None or since <= known.at
+
+    return _asked(repository, HOLD_RELEASE, scope.subject, request, now, ends_it)
+
+
 def ask(
     repository: Repository,
     operation: str,
@@ -206,13 +231,30 @@ def ask(
     ending = _matching(host, stream, live)
     host_id = ending[0].host_id
     subject = {"host": host_id} if stream is None else {"host": host_id, "stream": stream}
+
+    def ends_all(known: Record, digest: str) -> bool:
+        retirement = retirement_of(known, digest)
+        return all(retirement.ends(entry) for entry in ending)
+
+    return _asked(repository, operation, subject, request, now, ends_all)
+
+
+def _asked(
+    repository: Repository,
+    operation: str,
+    subject: Mapping[str, str],
+    request: Request,
+    now: dt.datetime,
+    suits: Callable[[Record, str], bool],
+) -> tuple[approvals.Pending, bool]:
+    """The open request that says the same and *suits*; else a new one."""
     for pending in approvals.requests(repository):
         known = pending.document
         if (
             isinstance(known, Record)
             and (known.kind, known.subject) == (operation, subject)
             and _same_words(pending.request, request)
-            and all(retirement_of(known, pending.id).ends(entry) for entry in ending)
+            and suits(known, pending.id)
             and approvals.is_open(repository, pending)
         ):
             return pending, False
@@ -279,7 +321,7 @@ def complete(repository: Repository, pending: approvals.Pending) -> tuple[str, b
     known = find_completed(repository, pending)
     if known is not None:
         return known, False
-    retirement_of(document, pending.id)
+    require_understood(document, pending.id)
     data = dsse.write(approvals.completed(repository, pending))
     name = names.for_record(pending.operation, pending.at, data)
     # what no reader would believe is not put
@@ -292,7 +334,7 @@ def complete(repository: Repository, pending: approvals.Pending) -> tuple[str, b
 def add_signature(repository: Repository, pending: approvals.Pending, armoured: str) -> bool:
     """Put one person's signature under a request whose words are understood; as :func:`approvals.add_signature`."""
     if isinstance(pending.document, Record):
-        retirement_of(pending.document, pending.id)
+        require_understood(pending.document, pending.id)
     return approvals.add_signature(repository, pending, armoured)
 
 

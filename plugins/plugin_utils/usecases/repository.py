@@ -79,7 +79,7 @@ def create(
             item="holdfast_repository.name",
             remedy="Use small letters, digits, dots, dashes and underscores, 63 at most.",
         )
-    existing = _first_root(store)
+    existing = first_root(store)
     if existing is not None:
         _same_name(existing, name, store)
         for kept in classes.values():
@@ -188,7 +188,12 @@ def link_lock(root: Root) -> dt.datetime:
     return root.created + dt.timedelta(days=366 * KEY_YEARS + root.longest_days)
 
 
-def _first_root(store: Store) -> Root | None:
+def first_root(store: Store) -> Root | None:
+    """The first link of the repository that the store holds, for who has no pin yet; None where it holds none.
+
+    :raises TrustError: it holds several.
+    :raises FormatError: there is one, and it is not believed.
+    """
     roots = [link.root for link in first_links(store)]
     if len(roots) > 1:
         raise TrustError(

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..capture.host import Host, Survey
 from ..capture.transaction import Answer
-from ..errors import MismatchError, NotFoundError, RestoreError, UnreadableError
+from ..errors import ArchivedError, MismatchError, NotFoundError, RestoreError, UnreadableError
 from ..keyring.base import Keyring
 from ..model.component import Component
 from ..model.difference import PRIVILEGED_XATTRS, Comparison, Side, compare_trees
 from ..model.entry import Entry
+from .archived import FAILING, Retrieval, make_readable
 from .choose import Chosen, Selection, choose, under_open_restores
 from .open_snapshot import open_all, timed
 from .repository import Repository
@@ -90,6 +91,7 @@ def restore(
     selection: Selection,
     context: Context,
     host_id: str | None = None,
+    retrieval: Retrieval = FAILING,
     check: bool = False,
 ) -> Restored:
     """Write the selected snapshots of *host* to *target* under another root, capture again and compare.
@@ -98,10 +100,11 @@ def restore(
     equal: kind, content, link target, mode and extended attributes, and owners where the target's half runs as root.
 
     :param host_id: its identity, where that is known; else *host* is its identity or one of its names.
+    :param retrieval: what is done about packs that rest in an archive class.
     :param check: say what would be written; write nothing, record nothing.
     :raises RestoreError: the target refused or broke off; MismatchError where what came back is not what was sealed.
     """
-    sealed = open_chosen(repository, keyring, host, selection, host_id)
+    sealed = open_chosen(repository, keyring, host, selection, host_id, retrieval, check=check)
     seconds = sealed.seconds
     with timed(seconds, "survey"):
         survey = survey_of(target, sealed.wanted.components)
@@ -146,13 +149,27 @@ def restore(
 
 
 def open_chosen(
-    repository: Repository, keyring: Keyring, host: str, selection: Selection, host_id: str | None
+    repository: Repository,
+    keyring: Keyring,
+    host: str,
+    selection: Selection,
+    host_id: str | None,
+    retrieval: Retrieval,
+    *,
+    check: bool,
 ) -> Source:
-    """Choose snapshots and open them; as :func:`choose` and :func:`open_all`."""
+    """Choose snapshots and open them all, bringing back what is archived; as :func:`choose` and :func:`open_all`."""
     seconds: dict[str, float] = {}
     with timed(seconds, "find"):
         chosen = choose(repository, host, selection, host_id=host_id)
-    return Source(chosen, merged(open_all(repository, keyring, chosen, seconds)), seconds)
+    try:
+        opened = open_all(repository, keyring, chosen, seconds)
+    except ArchivedError:
+        # to look at each object before would cost every restore that many calls
+        with timed(seconds, "archive"):
+            make_readable(repository.store, chosen, retrieval, check=check)
+        opened = open_all(repository, keyring, chosen, seconds)
+    return Source(chosen, merged(opened), seconds)
 
 
 def survey_of(target: Host, components: Sequence[Component], seen: Mapping[str, object] | None = None) -> Survey:

@@ -18,6 +18,7 @@ from ..keyring.base import Keyring
 from ..model.component import Component, Handling
 from ..model.difference import PRIVILEGED_XATTRS, Comparison, Side, compare_trees
 from ..model.entry import Entry, EntryKind
+from .archived import FAILING, Retrieval
 from .choose import Selection
 from .compare import bring, live_label, redactors_of, sealed_label
 from .open_snapshot import add_times, timed
@@ -86,6 +87,7 @@ def restore_in_place(
     context: Context,
     way: Way,
     host_id: str | None = None,
+    retrieval: Retrieval = FAILING,
     check: bool = False,
 ) -> Restored:
     """Bring *target* back to the selected snapshots of *host*, or leave it exactly as it was.
@@ -95,11 +97,12 @@ def restore_in_place(
     goes back.
 
     :param transaction: of the same host as *target*, with an id of its own.
+    :param retrieval: what is done about packs that rest in an archive class.
     :param check: judge and tell all of it; write nothing, record nothing.
     :raises UndoneError: it was taken back, and the host is as it was.
     :raises RestoreError: it was refused before anything was touched, or could not be taken back whole: it says which.
     """
-    sealed = open_chosen(repository, keyring, host, selection, host_id)
+    sealed = open_chosen(repository, keyring, host, selection, host_id, retrieval, check=check)
     wanted, texts = files_only(sealed.wanted)
     if texts and not wanted.captured:
         raise PolicyError(

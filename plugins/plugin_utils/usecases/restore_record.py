@@ -16,6 +16,7 @@ from ..format import record as record_format
 from ..keyring.base import Keyring
 from ..model import instant, keep
 from ..model.record import Record
+from ..store.elsewhere import ElsewhereStore
 from . import objects
 from .choose import Chosen
 from .repository import Repository, sign_envelope
@@ -122,4 +123,5 @@ def put_record(
         objects.put(repository.store, name, data, lock_until=keep.record_lock(now, root.longest_days))
     except HoldfastError as e:
         return None, (f"the record of this restore was not kept: {e}",)
-    return name, ()
+    store = repository.store
+    return name, tuple(store.told) if isinstance(store, ElsewhereStore) else ()

@@ -15,7 +15,7 @@
                                      /receipts/<host>.json
                                      /pushed/<host>/<digest>.json  the receipt of a text that was pushed for a host
                                      /leftovers/         sealed, and not taken by the store: a later run ships them
-                                     /unsent             there where the store did not take the point itself
+                                     /unsent             there while the point is to be sealed; else a later run does it
                                      /sealed.json        what seal did
                           /.identities/<host>            which host of this run has that identity
     <state dir>/sealed/<repository id>.json              the last point that was sealed here: it must be seen again
@@ -433,16 +433,37 @@ class PointFolder:
     def drop_leftovers(self) -> None:
         """Remove what has been shipped."""
         shutil.rmtree(self.path / "leftovers", ignore_errors=True)
-        (self.path / "unsent").unlink(missing_ok=True)
+        self.forget_unsent()
 
     def mark_unsent(self) -> None:
-        """Note that the store did not take the point itself: its receipts are worth sealing later."""
-        self._write_bytes("unsent", b"")
+        """Note that the point is to be sealed: where this run is kept from it, a later one does it by the receipts."""
+        if not self.unsent:
+            self._write_bytes("unsent", b"")
+
+    def note_attempt(self, attempt: Mapping[str, t.Any]) -> None:
+        """Note which statement is about to be put: it may be there although nobody was told."""
+        self._write("unsent", [*self.read_attempts(), attempt])
+
+    def read_attempts(self) -> list[dict[str, t.Any]]:
+        """What was noted of statements, the last one last; raises RunError where it cannot be read."""
+        path = self.path / "unsent"
+        with _explained(path):
+            noted = self.unsent and path.stat().st_size
+        return list(self._read("unsent")) if noted else []
+
+    def forget_unsent(self) -> None:
+        """Note that nothing of the point itself is left to be sealed."""
+        (self.path / "unsent").unlink(missing_ok=True)
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the point was to be sealed, and is not as far as is known."""
+        return (self.path / "unsent").exists()
 
     @property
     def waits_for_store(self) -> bool:
         """Whether a later run has something to ship from here."""
-        return (self.path / "unsent").exists() or any((self.path / "leftovers").glob("*.json"))
+        return self.unsent or any((self.path / "leftovers").glob("*.json"))
 
     def add_batch(self, hosts: Iterable[str]) -> None:
         """Note that the batch of these hosts has come."""
@@ -459,6 +480,7 @@ class PointFolder:
     def write_sealed(self, document: Mapping[str, t.Any]) -> None:
         """Keep what seal did, and drop what only an open point needs, the digest keys first of all."""
         self._write("sealed.json", document)
+        self.forget_unsent()
         self.close()
 
     def read_sealed(self) -> dict[str, t.Any] | None:

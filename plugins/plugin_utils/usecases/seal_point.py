@@ -10,15 +10,21 @@ import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+import typing as t
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..errors import (
     EmptyPointError,
+    ExpiredError,
+    FormatError,
     FullError,
     HoldfastError,
+    KeyringError,
+    ObjectMissingError,
+    RunAbandonedError,
     RunError,
     SignatureError,
-    StampMissingError,
     TransientError,
     TrustError,
     WrongKeyError,
@@ -45,6 +51,7 @@ from .run_folder import OpenPoint, PointFolder, Receipt
 from .stamps import TimeStamping
 
 _NAMED = 20
+_LATER = "The next run on this controller seals this recovery point"
 # a digest to ask a time-stamp authority for, to see whether it answers
 _NOTHING = hashlib.sha256(b"").hexdigest()
 
@@ -55,7 +62,7 @@ class Sealed:
 
     ``carried`` counts silent streams that got a later lock, ``carry_waiting`` those left to the next run, and
     ``carry_failed`` names those whose objects are gone or damaged: there the last copy is at stake. ``not_asked`` names
-    hosts that have streams of their own, and for which tasks gave texts alone.
+    hosts that have streams of their own, and for which tasks gave texts alone. ``name`` is that of the point's object.
     """
 
     sealed: bool
@@ -75,6 +82,81 @@ class Sealed:
     warnings: tuple[str, ...] = ()
     alias: str | None = None
     not_asked: tuple[str, ...] = ()
+    name: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Means:
+    """What it takes to seal: where a point is put, and by whom it is signed and stamped."""
+
+    repository: Repository
+    keyring: Keyring
+    stamping: TimeStamping | None
+
+
+def reach_and_seal(
+    folder: PointFolder,
+    reach: Callable[[], Means],
+    *,
+    alias: str | None = None,
+    later_batches: bool = True,
+    most_carried: int = carry.MOST_STREAMS,
+    check: bool = False,
+) -> Sealed:
+    """As :func:`seal`, by what is reached only now: where that fails for what passes, the next run seals the point.
+
+    :param reach: opens the repository and the keyring.
+    :raises HoldfastError: as *reach* does, and as :func:`seal` does.
+    """
+    with _unsent(folder) if _is_due(folder, later_batches, check) else contextlib.nullcontext():
+        means = reach()
+        return seal(
+            folder,
+            means.repository,
+            means.keyring,
+            alias=alias,
+            later_batches=later_batches,
+            most_carried=most_carried,
+            stamping=means.stamping,
+            check=check,
+        )
+
+
+def _is_due(folder: PointFolder, later_batches: bool, check: bool) -> bool:
+    """Whether to seal is more than to say what was sealed, or that hosts are still to come."""
+    if check or not folder.exists() or folder.read_sealed() is not None:
+        return False
+    if not later_batches:
+        return True
+    to_come = set(folder.read_open().expected) - folder.read_batches()
+    # of a large fleet the receipts are many, and seal reads them itself
+    return not to_come or to_come <= folder.read_receipts().keys()
+
+
+@contextlib.contextmanager
+def _unsent(folder: PointFolder) -> Iterator[None]:
+    """Let the next run seal the point where this one is killed in the block, or hindered by what passes."""
+    before = folder.unsent
+    # where there is no room for that either: what the store said is what must be mended
+    with contextlib.suppress(RunError):
+        folder.mark_unsent()
+    try:
+        yield
+    except RunAbandonedError:
+        raise
+    except HoldfastError as e:
+        if not before and not _passes(e):
+            folder.forget_unsent()
+        elif not before and folder.unsent:
+            e.remedy = f"{e.remedy.rstrip('.')}. {_LATER}" if e.remedy else _LATER
+        raise
+
+
+def _passes(error: HoldfastError) -> bool:
+    """Whether a later run may well succeed with the same point."""
+    if isinstance(error, KeyringError):
+        return not isinstance(error, WrongKeyError)
+    return isinstance(error, (TransientError, FullError, ExpiredError))
 
 
 def seal(
@@ -109,10 +191,9 @@ def seal(
                 item=opened.point,
                 remedy="Open and seal with the same holdfast_repository_id.",
             )
-        done = folder.read_sealed()
+        done = _done(folder) or (None if check else _landed(folder, repository))
         if done is not None:
-            lists = {name: tuple(done[name]) for name in ("missing", "carry_failed", "warnings", "not_asked")}
-            return Sealed(**{**done, **lists, "waiting": ()})
+            return done
         receipts = folder.read_receipts()
         silent = [host for host in opened.expected if host not in receipts]
         come = folder.read_batches()
@@ -123,10 +204,80 @@ def seal(
             summary = _summary(opened, receipts, tuple(silent), id=None, sealed=True)
         else:
             way = _Way(repository, keyring, most_carried, stamping)
-            summary = _seal(folder, way, opened, receipts, tuple(silent))
-        document = dataclasses.asdict(summary)
-        folder.write_sealed(document)
+            with _unsent(folder):
+                opened = _beside_taken(folder, repository, opened)
+                summary = _seal(folder, way, opened, receipts, tuple(silent))
+        folder.write_sealed(dataclasses.asdict(summary))
         return summary
+
+
+def note_landed(folder: PointFolder, repository: Repository) -> None:
+    """Note that a point is sealed whose statement the store took without anybody being told."""
+    with folder.locked():
+        if folder.read_sealed() is None:
+            _landed(folder, repository)
+
+
+def _done(folder: PointFolder) -> Sealed | None:
+    document = folder.read_sealed()
+    return None if document is None else _read_summary(document)
+
+
+def _read_summary(document: Mapping[str, t.Any]) -> Sealed:
+    lists = {name: tuple(document[name]) for name in ("missing", "carry_failed", "warnings", "not_asked")}
+    return Sealed(**{**document, **lists, "waiting": ()})
+
+
+def _landed(folder: PointFolder, repository: Repository) -> Sealed | None:
+    """What an earlier attempt has sealed, where its answer or its process was lost; else it would be sealed twice.
+
+    Not where hosts have given something since: no point would name that.
+    """
+    for attempt in _taken(folder, repository):
+        if attempt["given"] != _given(folder.read_receipts()):
+            continue
+        folder.write_sealed(attempt["summary"])
+        lock_until = instant.from_text(attempt["lock_until"])
+        _remember(folder, repository, names.parse(attempt["name"]).sha256, lock_until)
+        return _read_summary(attempt["summary"])
+    return None
+
+
+def _taken(folder: PointFolder, repository: Repository) -> Iterator[dict[str, t.Any]]:
+    """The attempts whose statement the store has, locked as it was to be, the last one first."""
+    for attempt in reversed(folder.read_attempts()):
+        name, lock_until = str(attempt["name"]), instant.from_text(attempt["lock_until"])
+        versions = list(repository.store.list(name))
+        try:
+            _statement, removed = points.read_statement(repository, name, versions)
+        except (FormatError, ObjectMissingError):
+            continue
+        locks = [repository.store.with_lock(one).lock_until for one in versions if not one.marker]
+        if removed is None and any(lock is not None and lock >= lock_until for lock in locks):
+            yield attempt
+
+
+def _beside_taken(folder: PointFolder, repository: Repository, opened: OpenPoint) -> OpenPoint:
+    """The point without its alias where an earlier attempt has that: an alias means one point."""
+    if opened.alias is None or not any(_taken(folder, repository)):
+        return opened
+    note = f"it was opened with the alias {opened.alias}, which an earlier recovery point of this run has"
+    return dataclasses.replace(opened, alias=None, notes=(*opened.notes, note))
+
+
+def _given(receipts: Mapping[str, Receipt]) -> str:
+    """A digest of what hosts have given, and of what they failed by."""
+    told = sorted(
+        [host, receipt.error or "", sorted(part.entry.manifest.name for part in receipt.streams if part.entry)]
+        for host, receipt in receipts.items()
+    )
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _remember(folder: PointFolder, repository: Repository, point_id: str, lock_until: dt.datetime) -> None:
+    # the point is there, whether this controller can remember it or not
+    with contextlib.suppress(RunError):
+        run_folder.remember(folder.state_dir, repository.chain.links[0].root.id, point_id, lock_until)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,48 +294,37 @@ def _seal(
     folder: PointFolder, way: _Way, opened: OpenPoint, receipts: Mapping[str, Receipt], missing: tuple[str, ...]
 ) -> Sealed:
     repository = way.repository
-    try:
-        given = [part.entry for receipt in receipts.values() for part in receipt.streams if part.entry is not None]
-        failed = {host: receipt.error for host, receipt in receipts.items() if receipt.error}
-        sealed_at = max([opened.now(), *(entry.captured_at for entry in given)])
-        gave = {part.entry.key: host for host, receipt in receipts.items() for part in receipt.streams if part.entry}
-        proven, short = _proven(repository, given, sealed_at, gave)
-        failed.update(short)
-        due = _due(folder, proven)
-        if due and way.stamping is not None and way.stamping.required:
-            # before anything is put: a lock that no point names would be paid for by each such run again
-            way.stamping.token(_NOTHING)
-        carried = carry.carry(repository, due, sealed_at, most=way.most_carried)
-        # where no host answers, for however long, a point of what was carried keeps their last copies
-        if not proven and not carried.entries:
-            reasons = "; ".join(f"{host}: {reason}" for host, reason in failed.items())
-            raise EmptyPointError(
-                f"recovery point {opened.point} would hold nothing: no host gave its streams",
-                item=opened.point,
-                remedy=f"Correct what failed ({reasons or 'no host was asked'}) and run again.",
-            )
-        summary = _summary(
-            opened, receipts, missing, id=None, sealed=True, failed=failed, carried=carried, named=proven
+    given = [part.entry for receipt in receipts.values() for part in receipt.streams if part.entry is not None]
+    failed = {host: receipt.error for host, receipt in receipts.items() if receipt.error}
+    sealed_at = max([opened.now(), *(entry.captured_at for entry in given)])
+    gave = {part.entry.key: host for host, receipt in receipts.items() for part in receipt.streams if part.entry}
+    proven, short = _proven(repository, given, sealed_at, gave)
+    failed.update(short)
+    due = _due(folder, proven)
+    # before anything is put: a lock that no point names would be paid for by each such run again
+    by = way.keyring.signer(use="point", among=repository.root.signing("point", sealed_at))
+    if due and way.stamping is not None and way.stamping.required:
+        way.stamping.token(_NOTHING)
+    carried = carry.carry(repository, due, sealed_at, most=way.most_carried)
+    # where no host answers, for however long, a point of what was carried keeps their last copies
+    if not proven and not carried.entries:
+        reasons = "; ".join(f"{host}: {reason}" for host, reason in failed.items())
+        raise EmptyPointError(
+            f"recovery point {opened.point} would hold nothing: no host gave its streams",
+            item=opened.point,
+            remedy=f"Correct what failed ({reasons or 'no host was asked'}) and run again.",
         )
-        draft = _draft(repository.root, opened, [*proven, *carried.entries], failed, missing, sealed_at)
-        not_asked = _not_asked(folder, receipts)
-        findings = _consistency(opened, receipts, proven, carried)
-        findings += tuple(
-            ConsistencyFinding("asked", f"only texts were pushed for {host}: its own streams were not asked for")
-            for host in not_asked
-        )
-        draft = dataclasses.replace(draft, consistency=findings)
-        return _put_point(folder, way, opened, draft, dataclasses.replace(summary, not_asked=not_asked))
-    except (TransientError, FullError, StampMissingError):
-        # a later run seals it, with the authority's word where that is required
-        _mark_unsent(folder)
-        raise
-
-
-def _mark_unsent(folder: PointFolder) -> None:
-    # where there is no room for that either: what the store said is what must be mended
-    with contextlib.suppress(RunError):
-        folder.mark_unsent()
+    summary = _summary(opened, receipts, missing, id=None, sealed=True, failed=failed, carried=carried, named=proven)
+    draft = _draft(repository.root, opened, [*proven, *carried.entries], failed, missing, sealed_at)
+    not_asked = _not_asked(folder, receipts)
+    findings = _consistency(opened, receipts, proven, carried)
+    findings += tuple(
+        ConsistencyFinding("asked", f"only texts were pushed for {host}: its own streams were not asked for")
+        for host in not_asked
+    )
+    draft = dataclasses.replace(draft, consistency=findings)
+    summary = dataclasses.replace(summary, not_asked=not_asked)
+    return _put_point(folder, way, opened, draft, summary, by=by, given=_given(receipts))
 
 
 def _proven(
@@ -227,7 +367,9 @@ def _due(folder: PointFolder, proven: Sequence[StreamEntry]) -> list[StreamEntry
     ]
 
 
-def _put_point(folder: PointFolder, way: _Way, opened: OpenPoint, draft: Body, summary: Sealed) -> Sealed:
+def _put_point(
+    folder: PointFolder, way: _Way, opened: OpenPoint, draft: Body, summary: Sealed, *, by: str, given: str
+) -> Sealed:
     repository, keyring = way.repository, way.keyring
     root = repository.root
     data = _body_bytes(folder, draft, opened, root)
@@ -236,7 +378,6 @@ def _put_point(folder: PointFolder, way: _Way, opened: OpenPoint, draft: Body, s
     statement = _statement(body, body_name, summary)
     points.check_body(statement, body, what=body_name)
     payload = statement_format.payload(statement)
-    by = keyring.signer(use="point", among=root.signing("point", body.sealed_at))
     envelope = sign_envelope(keyring, statement_format.PAYLOAD_TYPE, payload, use="point", by=by)
     name = names.for_point(names.Kind.POINT, body.sealed_at, opened.run, envelope)
     _require_believable(repository, name, envelope, body.sealed_at)
@@ -246,12 +387,20 @@ def _put_point(folder: PointFolder, way: _Way, opened: OpenPoint, draft: Body, s
     objects.put(repository.store, body_name, data, lock_until=lock_until)
     if token is not None:
         stamps.put(repository, body.sealed_at, opened.run, token, lock_until=lock_until)
-    objects.put(repository.store, name, envelope, lock_until=lock_until)
-    # the point is there, whether this controller can remember it or not
-    with contextlib.suppress(RunError):
-        run_folder.remember(folder.state_dir, repository.chain.links[0].root.id, point_id, lock_until)
     warnings = () if problem is None else (problem,)
-    return dataclasses.replace(summary, id=point_id, timestamped=token is not None, warnings=warnings)
+    sealed = dataclasses.replace(summary, id=point_id, name=name, timestamped=token is not None, warnings=warnings)
+    attempt = {
+        "name": name,
+        "lock_until": instant.to_text(lock_until),
+        "given": given,
+        "summary": dataclasses.asdict(sealed),
+    }
+    # without room for it a lost answer costs a second point, and no more
+    with contextlib.suppress(RunError):
+        folder.note_attempt(attempt)
+    objects.put(repository.store, name, envelope, lock_until=lock_until)
+    _remember(folder, repository, point_id, lock_until)
+    return sealed
 
 
 def _draft(

@@ -16,7 +16,16 @@ from ..capture import wire
 from ..capture.base import Source
 from ..capture.composite import Composite
 from ..capture.host import Host
-from ..errors import CaptureError, FullError, HoldfastError, PolicyError, RunError, StoreError, TransientError
+from ..errors import (
+    CaptureError,
+    ExpiredError,
+    FullError,
+    HoldfastError,
+    PolicyError,
+    RunError,
+    StoreError,
+    TransientError,
+)
 from ..format import manifest as manifest_format
 from ..format import names, pack
 from ..keyring import base as keys
@@ -134,7 +143,7 @@ def snapshot(
                     connected = connected or store()
                     receipts.append(ship(sealed, connected, decided.kept, worker.now))
                     continue
-                except (TransientError, FullError) as e:
+                except (TransientError, FullError, ExpiredError) as e:
                     refused = e
             # it is sealed already: the next run ships it, whatever becomes of the host
             _keep(folder, sealed, refused)

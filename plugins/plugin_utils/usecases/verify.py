@@ -7,10 +7,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from ..capture import wire
 from ..errors import (
     CorruptError,
     FormatError,
@@ -18,21 +16,21 @@ from ..errors import (
     KeyMissingError,
     ObjectMissingError,
 )
-from ..format import entries as entries_format
 from ..format import names
 from ..format.names import Kind, ObjectName
-from ..format.pack import Pack
-from ..keyring import base as keys
 from ..keyring.base import Keyring
 from ..model import instant, keep
+from ..model.hold import HOLD
 from ..model.point import ObjectRef, StreamEntry, StreamState
 from ..model.record import PEOPLE_KINDS, Record, Request
-from ..model.snapshot import Manifest
 from ..model.verification import Finding, Level, PointSummary, Report, Severity, StreamSummary
 from ..store.base import Listed
-from . import approvals, objects, open_snapshot, points, proofs, records, snapshot, stamps
+from . import approvals, objects, points, proofs, records, stamps
 from .repository import Repository
 from .stamps import TimeStamping
+from .verify_damage import Remedies
+from .verify_objects import Outcome
+from .verify_reading import How, Reading
 
 _SNAPSHOT_FIELDS = (
     "host",
@@ -55,18 +53,22 @@ def verify(
     keyring: Keyring | None = None,
     stamping: TimeStamping | None = None,
     known: Collection[str] = (),
+    how: How | None = None,
 ) -> Report:
-    """Verify the whole repository down to *level*.
+    """Verify the repository down to *level*; the whole of it, unless *how* draws a sample.
 
     Never raises for what it finds: every broken promise is a finding, and the search goes on.
 
     :param keyring: with its open half, for ``Level.KEYS`` only; with the digest key too, digests are compared as well.
     :param stamping: whose time stamps to believe; None leaves them unread.
     :param known: ids of recovery points that are known elsewhere, from tickets or a SIEM: they must be there.
+    :param how: how to read; None reads everything here and now.
     :raises KeyMissingError: ``Level.KEYS`` without the open half.
+    :raises PolicyError: a class is to be sampled that the root does not know.
     :raises StoreError: the store itself does not answer.
+    :raises RunError: a process that reads was ended, or what was read cannot be noted.
     """
-    return _Verification(repository, level, keyring, stamping, known).run()
+    return _Verification(repository, level, keyring, stamping, known, how or How()).run()
 
 
 class _Verification:
@@ -77,36 +79,50 @@ class _Verification:
         keyring: Keyring | None,
         stamping: TimeStamping | None,
         known: Collection[str],
+        how: How,
     ) -> None:
         self._repository = repository
         self._store = repository.store
         self._root = repository.root
         self._level = level
-        self._keyring = keyring
         self._stamping = stamping
         self._known = known
         self._timestamped = 0
         self._findings: list[Finding] = []
         self._keyless: list[KeyMissingError] = []
+        self._damaged: set[str] = set()
         self._listed: dict[str, list[Listed]] = {}
-        self._host_keys: dict[tuple[str, str], bytes | None] = {}
         self._now = objects.now(self._store)
+        self._reading = Reading(repository, level, keyring, how, listed=self._listed, now=self._now)
 
     def run(self) -> Report:
+        """Verify, and forget the notes where that came to its end."""
+        ended = False
+        try:
+            report = self._run()
+            ended = True
+        finally:
+            self._reading.close(ended=ended)
+        return report
+
+    def _run(self) -> Report:
         """Look level by level; each needs what the one before has gathered."""
         parsed = self._names()
         self._links()
         summaries: list[PointSummary] = []
         entries: dict[str, list[StreamEntry]] = {}
+        named_by: dict[str, str] = {}
         witnessed: list[tuple[str, Record]] = []
         streams: tuple[StreamSummary, ...] = ()
-        records = opened = 0
+        newest_names: frozenset[str] = frozenset()
+        records = 0
         if self._level >= Level.SIGNATURES:
             newest: dict[str, dict[tuple[str, str], StreamEntry]] = {}
             covers: dict[str, tuple[points.Point, tuple[str, ...]]] = {}
             for point in self._points():
                 summaries.append(_summary(point))
                 self._references(point, entries)
+                named_by.update((entry.manifest.name, point.id) for entry in point.body.streams)
                 newest[point.id] = points.newest(point.body.streams)
                 if point.body.full:
                     covers[point.id] = (point, point.body.covers)
@@ -115,27 +131,31 @@ class _Verification:
             self._fading(live)
             records = sum(self._record(name, witnessed) for name, parts in parsed.items() if parts.kind is Kind.RECORD)
             streams = self._streams(live, witnessed, (entry for told in entries.values() for entry in told))
-        if self._level >= Level.CONTENT:
-            for name in parsed:
-                self._versions(name)
-        for name, told in entries.items():
-            manifest = self._manifest(name, told)
-            if manifest is not None and self._level >= Level.KEYS:
-                opened += self._opens(manifest, told[0])
-        if self._keyless and not opened:
+            newest_names = frozenset(entry.manifest.name for entry in live.streams.values())
+        read = self._reading.read(parsed, entries, newest_names)
+        self._take(read.found)
+        self._rest(read.resting)
+        if self._keyless and not read.opened:
             raise self._keyless[0]
+        remedies = Remedies(entries, named_by, self._listed, damaged=self._damaged, read=read.snapshots)
         return Report(
             level=self._level,
             points=tuple(sorted(summaries, key=lambda summary: (summary.sealed_at, summary.id))),
             snapshots=len(entries),
-            packs_opened=opened,
+            packs_opened=read.opened,
             records=records,
             objects=len(parsed),
             stored_bytes=sum(v.size for versions in self._listed.values() for v in versions),
             timestamped=self._timestamped,
             unsealed=self._unsealed(parsed, entries) if self._level >= Level.SIGNATURES else 0,
-            findings=tuple(self._findings),
+            findings=tuple(remedies.add(finding) for finding in self._findings),
             streams=streams,
+            read=read.read,
+            unread=read.unread,
+            resumed=read.resumed,
+            resumed_since=self._reading.resumed_since,
+            sample=self._reading.sample,
+            at=self._now,
         )
 
     def _names(self) -> dict[str, ObjectName]:
@@ -146,13 +166,13 @@ class _Verification:
                 "this medium does not itself refuse deletion: locks here bind this collection alone",
                 "Replicate to a store with object lock.",
             )
+        found: list[Listed] = []
         try:
-            for listed in self._store.list():
-                self._listed.setdefault(listed.name, []).append(self._store.with_lock(listed))
+            found.extend(self._store.list())
         except CorruptError as e:
             self._error(e.item or self._store.location, e, "what the store lists after it was not looked at")
         parsed = {}
-        for name, versions in self._listed.items():
+        for name in dict.fromkeys(listed.name for listed in found):
             try:
                 parsed[name] = names.parse(name)
             except FormatError:
@@ -162,14 +182,24 @@ class _Verification:
                     "is not an object of this format",
                     "Find out who put it there; nothing reads it.",
                 )
-                continue
-            self._locks(name, parsed[name], versions)
-        return parsed
+        for listed in self._reading.with_locks(found, parsed):
+            self._listed.setdefault(listed.name, []).append(listed)
+        for denied in sorted(self._reading.denied, key=lambda version: (version.name, version.version)):
+            self._find(
+                Severity.ERROR,
+                denied.name,
+                f"its version {denied.version} is listed, and the store says that it holds no such version",
+                "Nothing is known of its bytes and lock. Look for what answers between here and the store.",
+            )
+        for name, parts in parsed.items():
+            if any(not version.marker for version in self._listed.get(name, ())):
+                self._locks(name, parts, self._listed[name])
+        return {name: parts for name, parts in parsed.items() if name in self._listed}
 
     def _locks(self, name: str, parts: ObjectName, versions: list[Listed]) -> None:
         locks = [v.lock_until for v in versions if not v.marker and v.lock_until is not None]
         locked = max(locks, default=None)
-        if any(v.marker for v in versions) and locked is not None and locked > self._now:
+        if locked is not None and locked > self._now and _marked_while_locked(versions):
             self._find(
                 Severity.ERROR,
                 name,
@@ -349,9 +379,16 @@ class _Verification:
                 verified_at=entry.verified_at,
                 proven_at=proven[entry.key].at if entry.key in proven else None,
                 restore_open=not entry.is_rollback_target,
+                storage_class=self._storage_class(entry),
             )
             for entry in sorted(live.streams.values(), key=lambda entry: (entry.name, *entry.key))
         )
+
+    def _storage_class(self, entry: StreamEntry) -> str:
+        """Where the pack rests; the usual class where a version of it does, since a restore takes that one."""
+        held = [version for version in self._listed.get(entry.pack.name, ()) if not version.marker]
+        readable = [version for version in held if not version.archived]
+        return next((version.storage_class for version in readable or held), "")
 
     def _fading(self, live: points.Live) -> None:
         """The gate's warning: a newest copy that has less than half of its class's days left."""
@@ -388,6 +425,7 @@ class _Verification:
     def _reference(self, point: points.Point, entry: StreamEntry, ref: ObjectRef) -> None:
         versions = [v for v in self._listed.get(ref.name, []) if not v.marker]
         if not versions:
+            self._damaged.add(ref.name)
             self._find(
                 Severity.ERROR,
                 ref.name,
@@ -404,114 +442,30 @@ class _Verification:
                 "Find out who can shorten locks in this store.",
             )
 
-    def _versions(self, name: str) -> None:
-        """Read every version of an object: one must have the digest in the name, and each should."""
-        sha256 = names.parse(name).sha256
-        wrong = right = 0
-        for listed in self._listed[name]:
-            if not listed.marker:
-                held = hashlib.sha256(self._store.get(name, version=listed.version)).hexdigest() == sha256
-                right += held
-                wrong += not held
-        if not right:
+    def _take(self, found: Sequence[Outcome]) -> None:
+        """Take in what was found: of objects first, by name, then of snapshots in the order of the points."""
+        content = [finding for outcome in found for finding in outcome.content]
+        self._findings += sorted(content, key=lambda finding: finding.item)
+        for outcome in found:
+            self._findings += outcome.snapshot
+            self._damaged.update(outcome.damaged)
+            if outcome.keyless is not None:
+                self._keyless.append(outcome.keyless)
+
+    def _rest(self, resting: Sequence[str]) -> None:
+        if resting:
             self._find(
-                Severity.ERROR,
-                name,
-                "does not have the digest it is named by",
-                "Do not use it; look for it in a replica, and find out who changed it.",
+                Severity.NOTE,
+                resting[0],
+                f"{len(resting)} objects rest in an archive class, and were not read",
+                "Ask the store to bring them back, and verify again, where they must be read.",
             )
-        elif wrong:
-            self._find(
-                Severity.WARNING,
-                name,
-                f"{wrong} other versions of it do not have the digest it is named by",
-                "Nothing is lost: readers use the right one. Find out who can put into this store.",
-            )
-
-    def _manifest(self, name: str, told: list[StreamEntry]) -> Manifest | None:
-        """Read a manifest that believed points name, and hold it against what each of them says of it."""
-        first = told[0]
-        if name not in self._listed:
-            return None
-        try:
-            manifest = open_snapshot.read_manifest(self._repository, first)
-            for other in told[1:]:
-                open_snapshot.check_manifest(manifest, other)
-        except (FormatError, ObjectMissingError) as e:
-            self._error(name, e, f"snapshot {first.host}/{first.stream} cannot be restored from here")
-            return None
-        return manifest
-
-    def _opens(self, manifest: Manifest, entry: StreamEntry) -> int:
-        if entry.pack.name not in self._listed:
-            return 0
-        if self._keyring is None:
-            raise KeyMissingError("level keys needs a keyring with its open half")
-        try:
-            sealed = objects.read(self._store, entry.pack.name, version=entry.pack.version)
-            secret = open_snapshot.unwrap(self._repository.chain, self._keyring, manifest)
-            self._compare(manifest, open_snapshot.open_pack(sealed, secret, manifest))
-        except KeyMissingError as e:
-            self._keyless.append(e)
-            self._find(
-                Severity.WARNING,
-                entry.pack.name,
-                f"was not opened: {e.message}",
-                "Verify it where that key is.",
-            )
-            return 0
-        except HoldfastError as e:
-            self._error(entry.pack.name, e, f"snapshot {entry.host}/{entry.stream} cannot be restored from here")
-            return 0
-        return 1
-
-    def _compare(self, manifest: Manifest, packed: Pack) -> None:
-        """Hold every entry and fingerprint of a manifest against the pack, where the digest key is at hand."""
-        key = self._host_key(manifest)
-        if key is None:
-            return
-        for part, told in zip(packed.components, manifest.components, strict=True):
-            absent = [left.path for left in told.left_out if left.reason == "absent"]
-            plain = wire.fingerprint(told.component, part.entries, absent, part.contents)
-            found = snapshot.key_fingerprint(plain, manifest.digest_key, {manifest.digest_key: key})
-            # another normaliser's digest cannot be made again here
-            lies = found.normaliser == told.fingerprint.normaliser and found.normalised != told.fingerprint.normalised
-            if found.raw != told.fingerprint.raw or lies:
-                self._lies(manifest, f"component {part.name}")
-            for entry, keyed in zip(part.entries, told.entries, strict=True):
-                content = entries_format.digest_input(entry)
-                digest = "" if content is None else keys.keyed(key, content)
-                xattrs = {name: keys.keyed(key, value) for name, value in entry.xattrs.items()}
-                if (digest, xattrs) != (keyed.digest, dict(keyed.xattr_digests)):
-                    self._lies(manifest, repr(entry.path))
-
-    def _lies(self, manifest: Manifest, what: str) -> None:
-        self._find(
-            Severity.ERROR,
-            manifest.pack.name,
-            f"{what} is not what its manifest says",
-            "Do not restore it; find out who wrote this manifest.",
-        )
-
-    def _host_key(self, manifest: Manifest) -> bytes | None:
-        wanted = (manifest.digest_key, manifest.host_id)
-        if wanted not in self._host_keys:
-            self._host_keys[wanted] = None
-            known = next((key for key in self._root.keys.digest if key.id == manifest.digest_key), None)
-            if known is not None and self._keyring is not None:
-                try:
-                    run_key = self._keyring.digest_key(known, repository=self._root.repository)
-                    self._host_keys[wanted] = keys.host_key(run_key, manifest.host_id)
-                except KeyMissingError:
-                    # who restores need not hold the digest key; the pack's own digests were compared
-                    pass
-        return self._host_keys[wanted]
 
     def _record(self, name: str, witnessed: list[tuple[str, Record]]) -> int:
         """Judge a record; one that counts, and that a machine signed with a key that still does, is *witnessed*."""
         parts = names.parse(name)
-        if parts.record in (approvals.REQUEST, approvals.APPROVAL):
-            # nothing counts by them: who completes a request judges them
+        if parts.record in (approvals.REQUEST, approvals.APPROVAL, HOLD):
+            # nobody need sign them: who completes a request, or ends a hold, judges them
             return 0
         try:
             if parts.record in PEOPLE_KINDS:
@@ -564,6 +518,17 @@ class _Verification:
 
     def _find(self, severity: Severity, item: str, problem: str, remedy: str) -> None:
         self._findings.append(Finding(severity, item, problem, remedy))
+
+
+def _marked_while_locked(versions: Sequence[Listed]) -> bool:
+    """Whether a delete marker was put while a version before it was locked; the store's own comes after that lock."""
+    return any(
+        v.lock_until is not None and v.modified <= marker.modified < v.lock_until
+        for marker in versions
+        if marker.marker
+        for v in versions
+        if not v.marker
+    )
 
 
 def _same_snapshot(one: StreamEntry, other: StreamEntry) -> bool:
