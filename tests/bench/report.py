@@ -19,6 +19,7 @@ KEPT = CHECKOUT / ".dev" / "bench.md"
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
 PING, MEMORY, OTHERS = "Beside a ping play", "The controller's memory", "Beside other backups"
 RESTORE = "Restore in place"
+S3, S3_RESTORE, S3_VERIFY = "On S3 servers, beside a ping play", "Restore from S3", "Verify on S3"
 BEGIN, END = "<!-- what make bench printed -->", "<!-- end -->"
 
 
@@ -35,7 +36,7 @@ class Report:
     @property
     def whole(self) -> bool:
         """Whether no table is missing, as where a part of the files was run."""
-        return {PING, MEMORY, OTHERS, RESTORE} <= self.tables.keys()
+        return {PING, MEMORY, OTHERS, RESTORE, S3, S3_RESTORE, S3_VERIFY} <= self.tables.keys()
 
     def text(self) -> str:
         """All of it as Markdown."""

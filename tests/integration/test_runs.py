@@ -19,8 +19,11 @@ from pathlib import Path
 import botocore.exceptions
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils import store
-from ansible_collections.holdfast.config.tests.lab.s3.proxy import Direction, Fault, Lie, Proxy, proxy
-from ansible_collections.holdfast.config.tests.lab.s3.server import OWNER, S3Server, allow
+from ansible_collections.holdfast.config.tests.lab.s3.identities import admit
+from ansible_collections.holdfast.config.tests.lab.s3.minio import Minio
+from ansible_collections.holdfast.config.tests.lab.s3.proxy import Archive, Direction, Fault, Lie, Proxy, proxy
+from ansible_collections.holdfast.config.tests.lab.s3.rgw import Rgw
+from ansible_collections.holdfast.config.tests.lab.s3.server import OWNER, S3Server
 from ansible_collections.holdfast.config.tests.lab.s3.versitygw import Versitygw
 from ansible_collections.holdfast.config.tests.lab.sshd import wait_for
 from ansible_collections.holdfast.config.tests.system.lab import OPEN, SEAL, SNAPSHOT, Lab, Run, tree
@@ -31,13 +34,6 @@ BACKUP = "holdfast.config.backup"
 RUN = [OPEN, SNAPSHOT, SEAL]
 MAKE = [{"name": "make", "holdfast.config.repository": {}}]
 DAYS = dt.timedelta(days=4000)
-
-# what each identity may do, as docs/adr/0016-s3-store.md has it; puts by depth
-READS = ("GetObject", "GetObjectVersion", "GetObjectRetention", "GetObjectLegalHold")
-LISTS = ("ListBucketVersions", "GetBucketObjectLockConfiguration")
-PUTS = ("PutObject", "PutObjectRetention", "AbortMultipartUpload")
-OPERATOR = ("packs/*/*/*/*", "manifests/*/*/*/*", "bodies/*/*", "points/*/*", "stamps/*/*")
-RESTORER = ("records/restore/*/*",)
 
 
 class BucketLab(Lab):
@@ -128,6 +124,12 @@ def new_lab(template: tuple[Lab, str], tmp_path: Path) -> Iterator[Callable[...,
 def lab(new_lab: Callable[..., BucketLab], versitygw: Versitygw) -> BucketLab:
     """Two hosts, and a repository on versitygw that holds its root alone."""
     return new_lab(versitygw)
+
+
+@pytest.fixture
+def each_lab(new_lab: Callable[..., BucketLab], s3: S3Server) -> BucketLab:
+    """The same on each server."""
+    return new_lab(s3)
 
 
 def restore(lab: BucketLab, **options: t.Any) -> dict[str, t.Any]:
@@ -222,15 +224,9 @@ def test_one_variable_takes_a_playbook_from_a_folder_to_a_bucket(lab: BucketLab,
 
 
 def grant(lab: BucketLab) -> None:
-    """Give operator, restorer and auditor what the documentation says, and no more."""
+    """Give each identity what the documentation says, and no more."""
     bucket, _slash, prefix = lab.place.partition("/")
-    for identity, puts in (("operator", OPERATOR), ("restorer", RESTORER), ("auditor", ())):
-        statements = [allow(bucket, *READS, *LISTS)]
-        if puts:
-            resources = [f"arn:aws:s3:::{bucket}/{prefix}/{names}" for names in puts]
-            actions = [f"s3:{action}" for action in PUTS]
-            statements.append({"Effect": "Allow", "Action": actions, "Resource": resources})
-        lab.server.grant(identity, *statements)
+    admit(lab.server, bucket, prefix)
 
 
 def only_half(lab: BucketLab, half: str) -> None:
@@ -317,16 +313,21 @@ def behind(lab: BucketLab, *faults: Fault) -> Iterator[Proxy]:
 
 def killed_at(lab: BucketLab, *, before: t.Any) -> Run:
     """A run during which the server is killed just before that task."""
+    run = meanwhile(lab, lab.server.kill, before=before)
+    lab.server.start()
+    return run
+
+
+def meanwhile(lab: BucketLab, happens: Callable[[], object], *, before: t.Any) -> Run:
+    """A run during which that happens just before a task."""
     reached, go = lab.path / "reached", lab.path / "go"
     command = f"touch {reached}; until test -e {go}; do sleep 0.02; done"
     gate = {"name": "wait", "ansible.builtin.shell": command, "run_once": True}
     running = lab.start([step for task in RUN for step in ((gate, task) if task is before else (task,))])
     wait_for(reached.exists, "the run does not come to the gate")
-    lab.server.kill()
+    happens()
     go.touch()
-    run = lab.checked(running.end())
-    lab.server.start()
-    return run
+    return lab.checked(running.end())
 
 
 def waiting(lab: BucketLab) -> list[Path]:
@@ -334,7 +335,8 @@ def waiting(lab: BucketLab) -> list[Path]:
     return sorted(lab.state.rglob("leftovers/*.pack"))
 
 
-def test_what_was_sealed_while_the_server_was_down_is_shipped_by_the_next_run(lab: BucketLab) -> None:
+def test_what_was_sealed_while_the_server_was_down_is_shipped_by_the_next_run(each_lab: BucketLab) -> None:
+    lab = each_lab
     before = lab.stored()
     run = killed_at(lab, before=SNAPSHOT)
     assert run.rc == 2
@@ -350,16 +352,27 @@ def test_what_was_sealed_while_the_server_was_down_is_shipped_by_the_next_run(la
     lab.sound()
 
 
-def test_a_server_down_between_snapshot_and_seal_loses_no_pack(lab: BucketLab) -> None:
+def test_a_point_whose_server_is_down_when_seal_begins_is_sealed_by_the_next_run(each_lab: BucketLab) -> None:
+    lab = each_lab
     run = killed_at(lab, before=SEAL)
     assert run.rc == 2
     assert run.states("snapshot") == {"web1": "ok", "web2": "ok"}
     assert run.states("seal") == {"web1": "failed"}
-    packs = {name for name in lab.stored() if name.startswith("packs/")}
-    assert len(packs) == 2
+    assert "The next run on this controller seals this recovery point" in run.on("seal").message
+    captured = {name for name in lab.stored() if name.startswith(("packs/", "manifests/"))}
+    assert len(captured) == 4
     assert not lab.points()
-    assert lab.play(RUN).ok().report["complete"]
-    assert packs <= lab.stored().keys()
+    again = lab.play(RUN).ok()
+    (line,) = again.on("open").result["shipped"]
+    assert run.report["run"] in line
+    assert reasons(again) == dict.fromkeys(lab.hosts, "unchanged")
+    late, point = sorted(lab.points(), key=lambda point: point.body.run != run.report["run"])
+    assert (late.body.run, late.body.complete) == (run.report["run"], True)
+    assert {
+        f"{ref.name}@{ref.version}" for entry in late.body.streams for ref in (entry.pack, entry.manifest)
+    } == captured
+    assert point.body.parents == (late.id,)
+    assert lab.kinds()["packs"] == 2
     lab.play([restore(lab)]).ok()
     assert all(came_back(lab, host) for host in lab.hosts)
     lab.sound()
@@ -378,6 +391,66 @@ def test_a_point_that_the_server_did_not_take_is_sealed_by_the_next_run(lab: Buc
     assert len(lab.points()) == 2
     assert lab.kinds()["packs"] == 2
     lab.sound()
+
+
+@pytest.mark.parametrize("moment", [SNAPSHOT, SEAL], ids=lambda task: task["name"])
+def test_a_server_that_is_paused_in_a_run_loses_nothing(lab: BucketLab, moment: dict[str, t.Any]) -> None:
+    lab.variables["holdfast_repository"]["aws_config"] = {"read_timeout": 0.5, "connect_timeout": 0.5}
+    run = meanwhile(lab, lab.server.pause, before=moment)
+    assert run.rc == 2
+    assert "no answer in time" in run.all(moment["name"])[0].message
+    lab.server.resume()
+    assert len(lab.play(RUN).ok().on("open").result["shipped"]) == 1
+    assert len(lab.points()) == 2
+    assert lab.kinds()["packs"] == 2
+    lab.sound()
+
+
+def test_a_full_disk_fails_by_name_and_the_next_run_ships(new_lab: Callable[..., BucketLab], rgw: Rgw) -> None:
+    """What the server itself refuses for want of room."""
+    lab = new_lab(rgw)
+    before = lab.stored()
+    bucket = lab.place.partition("/")[0]
+    run = meanwhile(lab, lambda: rgw.set_quota(bucket, 4096), before=SNAPSHOT)
+    assert run.rc == 2
+    for host in lab.hosts:
+        assert "no room left (QuotaExceeded)" in run.on("snapshot", host).message
+    assert lab.stored() == before
+    assert len(waiting(lab)) == 2
+    rgw.set_quota(bucket, 1 << 30)
+    again = lab.play(RUN).ok()
+    assert len(again.on("open").result["shipped"]) == 1
+    assert reasons(again) == dict.fromkeys(lab.hosts, "unchanged")
+    assert lab.kinds()["packs"] == 2
+    lab.sound()
+
+
+FULL = {"versitygw": (507, "InsufficientStorage"), "minio": (507, "XMinioStorageFull"), "rgw": (403, "QuotaExceeded")}
+
+
+def test_a_full_disk_at_seal_leaves_the_point_to_the_next_run(each_lab: BucketLab) -> None:
+    lab = each_lab
+    status, code = FULL[lab.server.name]
+    with behind(lab, Fault("PutObject", key="/bodies/", times=99, status=status, code=code)):
+        run = lab.play(RUN)
+    assert run.rc == 2
+    assert f"no room left ({code})" in run.on("seal").message
+    assert len(lab.play(RUN).ok().on("open").result["shipped"]) == 1
+    assert len(lab.points()) == 2
+    assert lab.kinds()["packs"] == 2
+    lab.sound()
+
+
+def test_a_clock_that_is_wrong_fails_at_open_and_is_named(each_lab: BucketLab) -> None:
+    lab = each_lab
+    before = lab.stored()
+    with proxy(lab.server, skew=3600) as between:
+        lab.by(between)
+        run = lab.play(RUN)
+    assert run.rc == 2
+    assert "the clock here says" in run.on("open").message
+    assert "NTP" in run.on("open").result["remedy"]
+    assert lab.stored() == before
 
 
 def test_a_paused_server_is_given_up_in_time(lab: BucketLab) -> None:
@@ -411,6 +484,48 @@ def test_what_passes_fails_no_run_and_doubles_nothing(lab: BucketLab, fault: str
     lab.sound()
 
 
+def test_all_that_passes_in_one_run_on_each_server(each_lab: BucketLab) -> None:
+    lab = each_lab
+    before = lab.kinds()
+    # each finds requests of its own
+    faults = [dataclasses.replace(fault) for name, fault in PASSING.items() if name != "body-cut"]
+    faults.append(dataclasses.replace(PASSING["body-cut"], key="manifests/"))
+    with behind(lab, *faults) as between:
+        assert lab.play(RUN).ok().report["complete"]
+        assert all(fault.times <= 0 for fault in faults)
+        # bounded: no call was made more often than four times in a row
+        assert len(between.requests) < 100
+    assert lab.kinds() - before == collections.Counter(packs=2, manifests=2, bodies=1, points=1)
+    lab.sound()
+
+
+def test_what_was_sealed_when_the_credentials_expired_is_shipped_with_new_ones(each_lab: BucketLab) -> None:
+    lab = each_lab
+    before = lab.stored()
+    with behind(lab, Fault("PutObject", times=99, status=400, code="ExpiredToken")):
+        run = lab.play(RUN)
+    assert run.rc == 2
+    assert "the next run on this controller stores it" in run.on("snapshot", "web1").message
+    assert lab.stored() == before
+    assert len(waiting(lab)) == 2
+    again = lab.play(RUN).ok()
+    assert len(again.on("open").result["shipped"]) == 1
+    assert reasons(again) == dict.fromkeys(lab.hosts, "unchanged")
+    assert lab.kinds()["packs"] == 2
+    lab.sound()
+
+
+def test_credentials_that_expire_before_the_seal_leave_the_point_to_the_next_run(lab: BucketLab) -> None:
+    with behind(lab) as between:
+        expired = Fault(times=99, status=400, code="ExpiredToken")
+        run = meanwhile(lab, lambda: between.faults.append(expired), before=SEAL)
+    assert run.rc == 2
+    assert "(ExpiredToken)" in run.on("seal").message
+    assert len(lab.play(RUN).ok().on("open").result["shipped"]) == 1
+    assert len(lab.points()) == 2
+    lab.sound()
+
+
 @pytest.mark.parametrize("code", ["ExpiredToken", "AccessDenied"])
 def test_credentials_that_end_in_a_run_are_named_and_never_shown(lab: BucketLab, code: str) -> None:
     before = lab.stored()
@@ -425,6 +540,8 @@ def test_credentials_that_end_in_a_run_are_named_and_never_shown(lab: BucketLab,
         puts = [request.key for request in between.requests if request.operation == "PutObject"]
         assert len(puts) == len(set(puts))
     assert lab.stored() == before
+    # what is not allowed is no matter of time
+    assert bool(waiting(lab)) is (code == "ExpiredToken")
     assert lab.play(RUN).ok().report["complete"]
     lab.sound()
 
@@ -461,6 +578,119 @@ def test_a_server_that_ignores_locks_is_refused_by_name(versitygw: Versitygw, tm
         assert lab.stored() == {}
 
 
+# archive classes, names and places
+
+
+def test_packs_in_an_archive_class_are_asked_for_and_then_restored(lab: BucketLab) -> None:
+    """No server of the lab has such a class: a proxy stands for it."""
+    lab.play(RUN).ok()
+    archive = Archive("/packs/", heads=4)
+    with proxy(lab.server, archive=archive) as between:
+        lab.by(between)
+        failed = lab.play([restore(lab)])
+        assert failed.rc == 2
+        for host in lab.hosts:
+            (one,) = failed.on("restore", host).result["archived"]
+            assert (one["storage_class"], one["usual_wait"]) == ("GLACIER", "3 to 5 hours")
+            assert "rests in an archive class" not in failed.on("restore", host).message
+            assert one["object"] in failed.on("restore", host).message
+        assert lab.play([restore(lab, archived="request")], check=True).rc == 2
+        assert archive.asked == {}
+        asked = lab.play([restore(lab, archived="request", archived_tier="Bulk", archived_days=2)])
+        assert asked.rc == 2
+        assert "were asked for and are not readable yet" in asked.on("restore", "web1").message
+        assert len(archive.asked) == 2
+        assert all("<Days>2</Days>" in body and "<Tier>Bulk</Tier>" in body for body in archive.asked.values())
+        assert not (lab.path / "restored").exists()
+        wait_for(lambda: lab.play([restore(lab, archived="request")]).rc == 0, "what was asked for does not come")
+        assert between.operations().count("RestoreObject") == 2
+    assert all(came_back(lab, host) for host in lab.hosts)
+
+
+def test_a_pack_that_is_waited_for_stands_in_the_record(lab: BucketLab) -> None:
+    lab.play(RUN).ok()
+    with proxy(lab.server, archive=Archive("/packs/", heads=1)) as between:
+        lab.by(between)
+        run = lab.play([restore(lab, archived="wait")]).ok()
+    assert all("archive" in kept.result["seconds"] for kept in run.all("restore"))
+    assert all(came_back(lab, host) for host in lab.hosts)
+
+
+def test_two_repositories_share_a_bucket_and_nothing_else(
+    new_lab: Callable[..., BucketLab], versitygw: Versitygw, tmp_path: Path
+) -> None:
+    """Also where the prefix of one begins as that of the other does."""
+    one = new_lab(versitygw, 1)
+    with profiles(versitygw, tmp_path):
+        other = BucketLab(tmp_path / "other", versitygw, f"{one.place}2", hosts=1)
+        made = other.play(MAKE).ok().on("make").result
+        other.variables["holdfast_repository_id"] = made["repository_id"]
+        assert made["repository_id"] != one.variables["holdfast_repository_id"]
+        for lab in (one, other):
+            assert lab.play(RUN).ok().report["complete"]
+        for lab in (one, other):
+            assert len(lab.points()) == 1
+            assert lab.kinds() == collections.Counter(root=1, packs=1, manifests=1, bodies=1, points=1)
+            lab.sound()
+            lab.play([restore(lab)]).ok()
+            assert came_back(lab, "web1")
+
+
+def test_hosts_with_unicode_and_long_names_on_each_server(each_lab: BucketLab) -> None:
+    lab = each_lab
+    lab.hosts = ["büro-東京-01", f"{'very-long-name.' * 12}example.com", "UPPER_lower.Mixed"]
+    for host in lab.hosts:
+        lab.host_variables[host] = {}
+        lab.fill(host)
+    assert lab.play(RUN).ok().report["complete"]
+    assert set(reasons(lab.play(RUN).ok()).values()) == {"unchanged"}
+    lab.play([restore(lab)]).ok()
+    assert all(came_back(lab, host) for host in lab.hosts)
+    lab.sound()
+
+
+def test_the_servers_own_log_names_run_and_change(each_lab: BucketLab) -> None:
+    lab = each_lab
+    lab.variables["holdfast_change"] = {"id": "CHG0042"}
+    run = lab.play(RUN).ok()
+    seen = len(lab.server.accesses())
+    bucket = lab.place.partition("/")[0]
+
+    def of_run() -> list[str]:
+        return [
+            access.agent
+            for access in lab.server.accesses()
+            if bucket in access.target and f"run/{run.report['run']}" in access.agent
+        ]
+
+    # MinIO tells its audit a moment later
+    wait_for(lambda: len(of_run()) >= 20 or len(lab.server.accesses()) > seen, "the log names no run")
+    agents = of_run()
+    assert len(agents) >= 20
+    assert all(f"run/{run.report['run']} change/CHG0042" in agent for agent in agents)
+    puts = [
+        a for a in lab.server.accesses() if bucket in a.target and "put" in a.operation.lower() and a.agent in agents
+    ]
+    # two packs, two manifests, a body and a point
+    assert len(puts) >= 6
+
+
+def test_a_role_is_assumed_once_for_all_workers_of_a_run(new_lab: Callable[..., BucketLab], minio: Minio) -> None:
+    lab = new_lab(minio, 3)
+    bucket = lab.place.partition("/")[0]
+    resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    minio.grant("operator", {"Effect": "Allow", "Action": ["s3:*"], "Resource": resources})
+    lab.identity = "operator"
+    with proxy(minio) as between:
+        lab.variables["holdfast_repository"] |= {
+            "assume_role_arn": "arn:aws:iam::123456789012:role/backup",
+            "sts_endpoint_url": between.endpoint,
+        }
+        assert lab.play(RUN).ok().report["complete"]
+        assert len(between.requests) == 1
+    assert not [path for path in lab.state.rglob("*") if path.is_file() and b"token" in path.read_bytes().lower()]
+
+
 # what a run asks of the server
 
 #: A run whose hosts are unchanged since the one before, whatever their number.
@@ -473,7 +703,7 @@ UNCHANGED = {
 }
 
 
-@pytest.mark.parametrize("hosts", [1, 5, 20])
+@pytest.mark.parametrize("hosts", [1, 20, 200])
 def test_unchanged_hosts_ask_nothing_of_the_server(
     new_lab: Callable[..., BucketLab], versitygw: Versitygw, hosts: int
 ) -> None:

@@ -25,17 +25,21 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     ThrottledError,
     UnavailableError,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.store import connect
+from ansible_collections.holdfast.config.plugins.plugin_utils.store import connect, s3_client
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import Store, Stored
+from ansible_collections.holdfast.config.plugins.plugin_utils.store.handover import Handover
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import Patience
-from ansible_collections.holdfast.config.tests.lab.s3.proxy import Direction, Fault, Lie, proxy
-from ansible_collections.holdfast.config.tests.lab.s3.server import OWNER, S3Server
+from ansible_collections.holdfast.config.tests.lab.s3.minio import Minio
+from ansible_collections.holdfast.config.tests.lab.s3.proxy import Archive, Direction, Fault, Lie, proxy
+from ansible_collections.holdfast.config.tests.lab.s3.server import OWNER, S3Server, allow
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.store.conformance import NAME, put
+from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.store.test_handover import forked
 
 from .stores import profiles, store_at
 
 PART = 5 * 1024 * 1024  # the least that S3 takes for a part that is not the last
 LARGE = os.urandom(2 * PART + 1000)
+READ = ("GetObject", "GetObjectVersion", "ListBucketVersions", "GetBucketObjectLockConfiguration")
 
 
 @pytest.fixture
@@ -331,6 +335,52 @@ def foreign_ca(folder: Path) -> Path:
     return Authority(folder / "other").ca_path
 
 
+def test_a_certificate_that_has_ended_is_named(s3: S3Server, place: str) -> None:
+    with proxy(s3, expired=True) as between:
+        with pytest.raises(UnavailableError, match="certificate is not trusted"):
+            store_at(s3, place, endpoint=between.endpoint).get(NAME)
+        assert between.requests == []
+
+
+def test_a_large_put_that_is_refused_in_its_body_is_refused_by_name(s3: S3Server, place: str) -> None:
+    """versitygw answers before it has read all of it and hangs up: over TLS that is a connection that broke."""
+    bucket = of(place)[0]
+    s3.grant("operator", allow(bucket, *READ))
+    store = store_at(s3, place, "operator")
+    with pytest.raises(DeniedError) as caught:
+        store.put_new(NAME, io.BytesIO(bytes(16 << 20)), lock_until=store.clock() + dt.timedelta(days=1))
+    assert "not allowed" in caught.value.message
+    assert versions(store_at(s3, place)) == []
+
+
+def test_an_archive_class_is_seen_asked_for_and_read(s3: S3Server, place: str) -> None:
+    """No server of the lab has one: a proxy stands for it."""
+    stored = put(store_at(s3, place), NAME, b"sealed")
+    archive = Archive("/packs/", "DEEP_ARCHIVE", heads=2)
+    with proxy(s3, archive=archive) as between:
+        store = store_at(s3, place, endpoint=between.endpoint)
+        seen = store.head(NAME, version=stored.version)
+        assert (seen.storage_class, seen.archived, seen.returning) == ("DEEP_ARCHIVE", True, False)
+        assert seen.lock_until == stored.lock_until
+        with pytest.raises(ArchivedError):
+            store.get(NAME, version=stored.version)
+        for _again in range(2):
+            assert store.bring_back(NAME, stored.version, days=7, tier="Standard").returning
+        assert len(archive.asked) == between.operations().count("RestoreObject") == 1
+        back = store.head(NAME, version=stored.version)
+        assert (back.archived, back.returning) == (False, False)
+        assert store.get(NAME, version=stored.version) == b"sealed"
+
+
+def test_a_server_without_archive_classes_is_asked_for_nothing(s3: S3Server, place: str) -> None:
+    store = store_at(s3, place)
+    stored = put(store, NAME, b"sealed")
+    with proxy(s3) as between:
+        one = store_at(s3, place, endpoint=between.endpoint).bring_back(NAME, stored.version, days=1, tier="Bulk")
+        assert (one.storage_class, one.archived) == ("", False)
+        assert "RestoreObject" not in between.operations()
+
+
 def test_missing_bucket_is_named(s3: S3Server, place: str) -> None:
     store = store_at(s3, "no-such-bucket-here/x")
     for call in (store.probe, lambda: put(store, NAME, b"x"), lambda: list(store.list())):
@@ -451,6 +501,33 @@ def test_role_is_assumed_for_the_run(minio: S3Server, tmp_path: Path) -> None:
         assert minio.keys["operator"].access not in keys
         with pytest.raises(DeniedError):
             store_at(minio, place, settings={"assume_role_arn": role, "profile": None}).get(NAME)
+
+
+def test_role_is_assumed_once_for_all_workers(minio: Minio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each in a process of its own, which ends; what they were given is in no file."""
+    with profiles(minio, tmp_path), proxy(minio) as between:
+        place = f"{minio.make_bucket()}/x"
+        put(store_at(minio, place), NAME, b"sealed")
+        bucket = of(place)[0]
+        resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+        minio.grant("operator", {"Effect": "Allow", "Action": ["s3:*"], "Resource": resources})
+        monkeypatch.setattr(s3_client, "SESSIONS", Handover())
+        role = {"assume_role_arn": "arn:aws:iam::123456789012:role/backup", "sts_endpoint_url": between.endpoint}
+
+        def reads(**more: t.Any) -> bool:
+            store = store_at(minio, place, "operator", settings=role, **more)
+            return store.get(NAME) == b"sealed"
+
+        for _worker in range(4):
+            assert forked(reads)
+        assert len(between.requests) == 1
+        # another run has another session
+        assert forked(lambda: reads(context={"run": "2"}))
+        assert len(between.requests) == 2
+        # nobody goes on with what ends soon
+        monkeypatch.setattr(s3_client, "_ROLE_MARGIN", dt.timedelta(hours=2))
+        assert forked(lambda: reads(context={"run": "2"}))
+        assert len(between.requests) == 3
 
 
 def test_connect_takes_url_and_settings(s3: S3Server, place: str) -> None:

@@ -267,7 +267,7 @@ def test_what_is_wrong_is_said(board: Board, story: Story) -> None:
         "no host": ({"state": "requested", "operation": "retired"}, "missing: host"),
         "no signature": (sign, "missing: signature"),
         "no request": ({"state": "present"}, "missing: request"),
-        "operation": ({**ask, "operation": "root"}, "must be one of: retired"),
+        "operation": ({**ask, "operation": "root"}, "must be one of: hold-release, retired"),
         "typing error": ({**ask, "host": "web3"}, "host web3 has no live stream"),
         "retired already": (ask, "host web2 has no live stream"),
         "stream": ({**ask, "host": "web1", "stream": "tier9"}, "host web1 has no live stream tier9"),

@@ -112,7 +112,19 @@ class Minio(S3Server):
             self.admin.no_policy(access)
 
     def follow(self, near: Minio, bucket: str) -> None:
-        """Have this server take all that is put into a bucket of another one; what is deleted there stays here.
+        """Have this server take all that is put into a bucket of another one; what is deleted there stays here."""
+        rule = {
+            "ID": "lab",
+            "Priority": 1,
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "DeleteMarkerReplication": {"Status": "Disabled"},
+            "Destination": {"Bucket": self.target(near, bucket)},
+        }
+        near.client().put_bucket_replication(Bucket=bucket, ReplicationConfiguration={"Role": "", "Rules": [rule]})
+
+    def target(self, near: Minio, bucket: str) -> str:
+        """Let another server replicate a bucket to here; returns what its rules call this one by.
 
         Here another key is used for it, which has no right to delete. Both servers have the bucket.
         """
@@ -125,7 +137,7 @@ class Minio(S3Server):
                 [{"Effect": "Allow", "Action": [f"s3:{right}" for right in _RIGHTS], "Resource": ["arn:aws:s3:::*"]}]
             ),
         )
-        arn = near.admin.set_remote_target(
+        return near.admin.set_remote_target(
             bucket,
             {
                 "sourcebucket": bucket,
@@ -140,15 +152,6 @@ class Minio(S3Server):
                 "healthCheckDuration": 1_000_000_000,
             },
         )
-        rule = {
-            "ID": "lab",
-            "Priority": 1,
-            "Status": "Enabled",
-            "Filter": {"Prefix": ""},
-            "DeleteMarkerReplication": {"Status": "Disabled"},
-            "Destination": {"Bucket": arn},
-        }
-        near.client().put_bucket_replication(Bucket=bucket, ReplicationConfiguration={"Role": "", "Rules": [rule]})
 
     def accesses(self) -> list[Access]:
         """The server tells its audit a moment after it has answered."""

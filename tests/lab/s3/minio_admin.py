@@ -39,6 +39,14 @@ class MinioAdmin:
         told = {"secretKey": keys.secret, "status": "enabled"}
         self._put("add-user", {"accessKey": keys.access}, self._sealed(told))
 
+    def disable_user(self, access: str) -> None:
+        """Let a user do nothing any more."""
+        self._put("set-user-status", {"accessKey": access, "status": "disabled"}, b"")
+
+    def add_own_key(self, keys: Keys) -> None:
+        """Make a further key of whoever asks (a service account), with his rights."""
+        self._put("add-service-account", {}, self._sealed({"accessKey": keys.access, "secretKey": keys.secret}))
+
     def set_policy(self, access: str, name: str, document: str) -> None:
         """Make a policy of this name, and make it the only one of this user."""
         self._put("add-canned-policy", {"name": name}, document.encode())

@@ -88,6 +88,7 @@ class Fault:
     :param times: so many of them fail then.
     :param status: what is answered, with *code* and without a cut.
     :param done: the server has done what was asked.
+    :param flip: one bit in the middle of what the server gives is another one.
     :param cut: in which direction the connection is cut instead, after *at* bytes of the body.
     """
 
@@ -98,6 +99,7 @@ class Fault:
     status: int = 503
     code: str = "SlowDown"
     done: bool = False
+    flip: bool = False
     cut: Direction | None = None
     at: int = 0
 
@@ -110,6 +112,47 @@ class Fault:
             return False
         self.times -= 1
         return self.times >= 0
+
+
+@dataclasses.dataclass
+class Archive:
+    """An archive class, which none of the servers has: what rests in it is refused until it was brought back.
+
+    :param key: a part of the keys that rest there.
+    :param heads: so many descriptions, after it was asked for, still say that it is on its way.
+    """
+
+    key: str
+    storage_class: str = "GLACIER"
+    heads: int = 2
+    asked: dict[str, str] = dataclasses.field(default_factory=dict)
+    _left: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def instead(self, request: Request, body: bytes) -> _Answer | None:
+        """What is answered to a request for what rests there; None where the server answers."""
+        if self.key not in request.key or not request.key:
+            return None
+        if request.operation == "RestoreObject":
+            if request.key in self.asked:
+                return _error(409, "RestoreAlreadyInProgress")
+            self.asked[request.key] = body.decode()
+            self._left[request.key] = self.heads
+            return _Answer(202, {}, b"")
+        if request.operation == "GetObject" and self._left.get(request.key, 1) > 0:
+            return _error(403, "InvalidObjectState")
+        return None
+
+    def told(self, request: Request, answer: _Answer) -> _Answer:
+        """What a description says of where it rests."""
+        if request.operation != "HeadObject" or self.key not in request.key or answer.status != 200:
+            return answer
+        headers = {**answer.headers, "x-amz-storage-class": self.storage_class}
+        if request.key in self.asked:
+            ongoing = self._left[request.key] > 0
+            self._left[request.key] -= 1
+            until = "" if ongoing else ', expiry-date="Fri, 21 Dec 2199 00:00:00 GMT"'
+            headers["x-amz-restore"] = f'ongoing-request="{str(ongoing).lower()}"{until}'
+        return dataclasses.replace(answer, headers=headers)
 
 
 @dataclasses.dataclass
@@ -156,10 +199,20 @@ class Proxy:
     :param lie: what it does with locks.
     :param skew: how many seconds the clocks of clients seem to be late to the server, which judges by its own.
     :param expired: its certificate has ended.
+    :param archive: what rests in an archive class.
     """
 
-    def __init__(self, server: S3Server, *, lie: Lie | None = None, skew: int = 0, expired: bool = False) -> None:
+    def __init__(
+        self,
+        server: S3Server,
+        *,
+        lie: Lie | None = None,
+        skew: int = 0,
+        expired: bool = False,
+        archive: Archive | None = None,
+    ) -> None:
         self.server = server
+        self.archive = archive
         self.lie = lie
         self.skew = skew
         self.faults: list[Fault] = []
@@ -202,10 +255,15 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxy(
-    server: S3Server, *faults: Fault, lie: Lie | None = None, skew: int = 0, expired: bool = False
+    server: S3Server,
+    *faults: Fault,
+    lie: Lie | None = None,
+    skew: int = 0,
+    expired: bool = False,
+    archive: Archive | None = None,
 ) -> Iterator[Proxy]:
     """Stand before a server."""
-    running = Proxy(server, lie=lie, skew=skew, expired=expired)
+    running = Proxy(server, lie=lie, skew=skew, expired=expired, archive=archive)
     running.faults += faults
     try:
         yield running
@@ -236,9 +294,12 @@ class _Handler(Handler):
             self._cut_up(request, fault.at)
             return
         body = self._body()
-        answer = _refusal(fault) if fault and not fault.done and not fault.cut else self._ask(request, body)
+        refused = fault and not (fault.done or fault.cut or fault.flip)
+        answer = _refusal(fault) if fault and refused else self._ask(request, body)
         if fault and fault.done:
             answer = _refusal(fault)
+        if fault and fault.flip:
+            answer = _flipped(answer)
         if fault and fault.cut is Direction.DOWN:
             self._send(request, answer, fault.at)
             return
@@ -267,6 +328,9 @@ class _Handler(Handler):
 
     def _ask(self, request: Request, body: bytes) -> _Answer:
         proxy = self.proxy
+        if proxy.archive is not None:
+            kept = proxy.archive.instead(request, body)
+            return kept or proxy.archive.told(request, self._forward(request, body))
         if proxy.lie is None and not proxy.skew:
             return self._forward(request, body)
         lied = _Liar(proxy.lie, proxy.promised) if proxy.lie else None
@@ -326,6 +390,12 @@ class _Handler(Handler):
             connection.close()
 
 
+def _flipped(answer: _Answer) -> _Answer:
+    body = bytearray(answer.body)
+    body[len(body) // 2] ^= 1
+    return dataclasses.replace(answer, body=bytes(body))
+
+
 class _Liar:
     """A server that takes locks and does not hold them."""
 
@@ -363,8 +433,12 @@ class _Liar:
 
 
 def _refusal(fault: Fault) -> _Answer:
-    text = f"<Error><Code>{fault.code}</Code><Message>{fault.code}, says the lab.</Message></Error>"
-    return _Answer(fault.status, {"Content-Type": "application/xml"}, text.encode())
+    return _error(fault.status, fault.code)
+
+
+def _error(status: int, code: str) -> _Answer:
+    text = f"<Error><Code>{code}</Code><Message>{code}, says the lab.</Message></Error>"
+    return _Answer(status, {"Content-Type": "application/xml"}, text.encode())
 
 
 def _operation(request: Request) -> str:

@@ -162,7 +162,11 @@ class Rgw(S3Server):
     @property
     def iam(self) -> t.Any:
         """A client of boto3 for users' policies and roles, of somebody who is no S3 identity of the tests."""
-        return client("iam", self.endpoint, self._admin, self.ca_path)
+        return self.iam_as(self._admin)
+
+    def iam_as(self, keys: Keys) -> t.Any:
+        """The same, of whoever has these keys."""
+        return client("iam", self.endpoint, keys, self.ca_path)
 
     def grant(self, identity: str, *statements: t.Mapping[str, t.Any]) -> None:
         iam = self.iam

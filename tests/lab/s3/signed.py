@@ -38,10 +38,33 @@ class Signed:
 
         :raises RefusedError: the status is not 200.
         """
+        status, answer = self.send("PUT", path, query, body)
+        if status != 200:
+            raise RefusedError(f"{path}: {status} {answer.decode(errors='replace')}")
+        return answer
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        sent: bytes | None = None,
+        unsigned: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes]:
+        """Send a request; returns the status and what is answered.
+
+        :param sent: what goes as its body instead of what is signed.
+        :param unsigned: headers that the signature does not know of.
+        """
         url = f"{self._endpoint}{path}?{urllib.parse.urlencode(query)}"
-        request = AWSRequest(method="PUT", url=url, data=body)
+        request = AWSRequest(method=method, url=url, data=body)
         S3SigV4Auth(Credentials(self.keys.access, self.keys.secret), "s3", REGION).add_auth(request)
-        answer = self._http.send(request.prepare())
-        if answer.status_code != 200:
-            raise RefusedError(f"{path}: {answer.status_code} {answer.text}")
-        return bytes(answer.content)
+        prepared = request.prepare()
+        prepared.headers.update(unsigned or {})
+        if sent is not None:
+            assert len(sent) == len(body), "another length is refused for that"
+            prepared.body = sent
+        answer = self._http.send(prepared)
+        return answer.status_code, bytes(answer.content)

@@ -13,6 +13,9 @@ import contextlib
 import os
 import re
 import typing as t
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..go_build import VERSITYGW, build
@@ -60,10 +63,29 @@ class Versitygw(S3Server):
     def server(self) -> Daemon:
         return self._daemons[1]
 
+    @contextlib.contextmanager
+    def plain(self) -> Iterator[str]:
+        """Have another gateway over the same folder, without TLS; gives its URL."""
+        number = port()
+        command = self._gateway(str(build(VERSITYGW)), number, [], str(self.folder / "iam.sock"))
+        root = self.keys[OWNER]
+        environment = {"ROOT_ACCESS_KEY": root.access, "ROOT_SECRET_KEY": root.secret}
+        gateway = Daemon(command, self.folder / "plain.log", environment)
+        url = f"http://127.0.0.1:{number}"
+        gateway.start(lambda: _answers_plainly(f"{url}/health"))
+        try:
+            yield url
+        finally:
+            gateway.kill()
+
     @property
     def iam(self) -> t.Any:
         """A client of boto3 for users and their policies, of the owner."""
-        return client("iam", self._iam, self.keys[OWNER], self.ca_path)
+        return self.iam_as(self.keys[OWNER])
+
+    def iam_as(self, keys: Keys) -> t.Any:
+        """The same, of whoever has these keys."""
+        return client("iam", self._iam, keys, self.ca_path)
 
     def grant(self, identity: str, *statements: t.Mapping[str, t.Any]) -> None:
         iam = self.iam
@@ -98,6 +120,13 @@ class Versitygw(S3Server):
         iam.create_user(UserName=identity)
         made = iam.create_access_key(UserName=identity)["AccessKey"]
         return Keys(made["AccessKeyId"], made["SecretAccessKey"])
+
+
+def _answers_plainly(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with contextlib.suppress(urllib.error.HTTPError, OSError), opener.open(url, timeout=5) as answer:
+        return bool(answer.status == 200)
+    return False
 
 
 def _has_xattrs(folder: Path) -> bool:

@@ -22,7 +22,10 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.adapter.options im
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import PolicyError, UnavailableError
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import sign
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local import LocalKeyring
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Finding
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.root import Quorum
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.storage import Storage, read_storage
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.verification import Sample
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.file import FileStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import DryRunStore, RetryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.stamps import TimeStamping
@@ -378,6 +381,51 @@ class TestAsking:
                 made({"valid_days": days}).asking()
 
 
+class TestReading:
+    """Which part a verify reads, and how often it says how far it is."""
+
+    @pytest.mark.parametrize(
+        ("given", "sample"),
+        [
+            (5, Sample(percent=5)),
+            # as -e gives it
+            ("5", Sample(percent=5)),
+            ({"d0030": 5, "d0365": "100"}, Sample(classes={"d0030": 5, "d0365": 100})),
+            ({"d0030": 5, "newest": 50}, Sample(classes={"d0030": 5}, newest=50)),
+            ({}, Sample()),
+        ],
+    )
+    def test_a_sample_is_of_all_or_of_classes(self, given: object, sample: Sample) -> None:
+        assert made({"sample": given}).sample() == sample
+        assert made({"sample": given, "seed": 7}).sample() == dataclasses.replace(sample, seed=7)
+
+    def test_none_is_all_of_it(self) -> None:
+        assert made().sample() is None
+        with pytest.raises(PolicyError, match="is given, and no sample"):
+            made({"seed": 7}).sample()
+
+    @pytest.mark.parametrize("value", [0, 101, -1, 5.5, True, "5%", "", "²", "0005", None, [5]])
+    def test_what_is_no_percentage_is_told_with_its_class(self, value: object) -> None:
+        if value is not None:
+            with pytest.raises(PolicyError, match="is no percentage"):
+                made({"sample": value}).sample()
+        with pytest.raises(PolicyError, match=r"sample\.d0030"):
+            made({"sample": {"d0030": value}}).sample()
+
+    def test_progress_is_said_as_often_as_the_callback_says_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("HOLDFAST_PROGRESS_INTERVAL", raising=False)
+        assert made().progress_interval() == 30
+        monkeypatch.setenv("HOLDFAST_PROGRESS_INTERVAL", "2.5")
+        assert made().progress_interval() == 2.5
+        assert made({"progress_interval": 0.0}).progress_interval() == 0
+
+    @pytest.mark.parametrize("value", ["soon", "nan", "inf", "-1"])
+    def test_what_is_no_number_of_seconds(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+        monkeypatch.setenv("HOLDFAST_PROGRESS_INTERVAL", value)
+        with pytest.raises(PolicyError, match="no number of seconds"):
+            made().progress_interval()
+
+
 class TestTimestamp:
     STAMPS: t.ClassVar[Mapping[str, t.Any]] = {"url": "https://tsa.example.com/", "certificates": "/etc/tsa.pem"}
 
@@ -473,6 +521,20 @@ def test_a_maximum_of_a_class_is_read_with_it() -> None:
         made(holdfast_classes={"d0007": {"days": 7, "maximum": 100}}).classes()
 
 
+@pytest.mark.parametrize("days", [0, 366])
+def test_what_is_archived_is_asked_for_by_the_options(days: int) -> None:
+    told: list[str] = []
+    args = {"archived": "wait", "archived_tier": "Bulk", "archived_days": 7}
+    asked = made(args).retrieval(told.append)
+    assert (asked.how, asked.tier, asked.days) == ("wait", "Bulk", 7)
+    asked.tell("waiting")
+    assert told == ["waiting"]
+    # this process is the one that controls the run
+    asked.pause(0)
+    with pytest.raises(PolicyError, match="archived_days"):
+        made({**args, "archived_days": days}).retrieval(told.append)
+
+
 def test_a_change_holds_what_was_given_as_text() -> None:
     given = made({"change": {"id": "CHG-1", "window": None, "requester": "", "version": 7}})
     assert given.change() == {"id": "CHG-1", "version": "7"}
@@ -497,3 +559,38 @@ def test_an_id_of_a_recovery_point_that_is_none_is_told(wrong: str) -> None:
     assert made({"known": [f" {right}\n"]}).recovery_points("known") == [right]
     with pytest.raises(PolicyError, match="is no id"):
         made({"known": [right, wrong]}).recovery_points("known")
+
+
+class TestStorage:
+    """What is asked of a bucket."""
+
+    CLASSES = made().classes()
+
+    def test_nothing_asked_for_is_not_the_defaults(self) -> None:
+        assert made().storage(self.CLASSES) is None
+        assert made({"storage": {}}).storage(self.CLASSES) == Storage()
+        assert made(holdfast_storage={"tls_only": True}).storage(self.CLASSES) is None
+
+    def test_all_that_is_wrong_is_told_at_once(self) -> None:
+        given = {"source_networks": ["x"], "archive": {"d0030": {"storage_class": "GLACIER", "days": 1}}}
+        with pytest.raises(PolicyError, match=r"storage\.source_networks: .* storage\.archive\.d0030: "):
+            made({"storage": given}).storage(self.CLASSES)
+
+    def test_every_key_of_the_task_is_one_that_is_read(self) -> None:
+        known: t.Any = options.STORAGE["storage"]["options"]
+        findings: list[Finding] = []
+        read_storage(dict.fromkeys(known), self.CLASSES, findings)
+        assert findings == []
+        defaults = {name: option.get("default") for name, option in known.items()}
+        assert read_storage(defaults, self.CLASSES, findings) == Storage()
+
+    def test_a_bucket_is_one_of_s3(self) -> None:
+        given = {**REPOSITORY, "url": "s3://backups/prod", "endpoint_url": "https://s3.test", "region": "eu-test-1"}
+        location = Location.read(given, None)
+        bucket = location.bucket()
+        assert (location.on_s3, bucket.location, bucket.bucket.prefix) == (True, "s3://backups/prod", "prod/")
+        assert (bucket.settings.endpoint_url, bucket.settings.region) == ("https://s3.test", "eu-test-1")
+        folder = Location.read(REPOSITORY, None)
+        assert not folder.on_s3
+        with pytest.raises(PolicyError, match="a repository in a folder has no bucket"):
+            folder.bucket()

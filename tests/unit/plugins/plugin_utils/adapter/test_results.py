@@ -16,13 +16,21 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import res
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter.options import Location
 from ansible_collections.holdfast.config.plugins.plugin_utils.format.dsse import Envelope
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.people import NAMESPACE
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.hold import Scope
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import PublicKeys
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import ObjectRef, StreamEntry, StreamState
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.root import Root
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.verification import StreamSummary
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.verification import (
+    Extent,
+    Sample,
+    Source,
+    StreamSummary,
+)
+from ansible_collections.holdfast.config.plugins.plugin_utils.store.s3_bucket import Outcome as Setting
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.approvals import Pending
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.chain import Approval
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.leftovers import Shipping
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.legal_hold import Holding, Object
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.prune import Pruned
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import (
     OpenPoint,
@@ -30,6 +38,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folde
     StreamReceipt,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.seal_point import Sealed
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.storage import Ready
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.succession import Outcome
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.verify import (
     Finding,
@@ -341,6 +350,8 @@ class TestReport:
         timestamped=0,
         unsealed=0,
         findings=(Finding(Severity.NOTE, "x", "is odd", "Look at it."),),
+        read=Extent(5, 100),
+        at=NOW,
     )
 
     def test_what_it_says(self) -> None:
@@ -368,13 +379,62 @@ class TestReport:
             "unsealed": 0,
             "live_streams": 0,
             "proven_streams": 0,
-            "findings": [{"severity": "note", "item": "x", "problem": "is odd", "remedy": "Look at it."}],
+            "summary": "level keys: no promise broken; 5 objects read, 100 B",
+            "verified_at": "2026-03-01T12:00:00Z",
+            "broken": 0,
+            "read": {"objects": 5, "bytes": 100},
+            "unread": {"objects": 0, "bytes": 0},
+            "resumed": {"objects": 0, "bytes": 0, "since": None},
+            "findings": [
+                {
+                    "severity": "note",
+                    "item": "x",
+                    "problem": "is odd",
+                    "remedy": "Look at it.",
+                    "host": "",
+                    "stream": "",
+                    "versions": [],
+                    "restore_from": [],
+                }
+            ],
         }
+
+    def test_a_sample_is_never_called_sound(self) -> None:
+        sample = Sample(percent=5, seed=20783)
+        report = dataclasses.replace(self.REPORT, sample=sample, read=Extent(1, 5), unread=Extent(19, 12_345))
+        told = plain(results.report(report))
+        assert (told["sound"], told["broken"], told["sample"]["seed"]) == (False, 0, 20783)
+        assert told["summary"] == (
+            "level keys: no promise broken; 1 objects read, 5 B; 19 NOT READ, 12.3 kB (a sample, seed 20783)"
+        )
+
+    def test_since_when_a_resumed_report_is(self) -> None:
+        report = dataclasses.replace(self.REPORT, resumed=Extent(3, 9), resumed_since=NOW)
+        told = plain(results.report(report))
+        assert told["resumed"] == {"objects": 3, "bytes": 9, "since": "2026-03-01T12:00:00Z"}
+        assert told["summary"].endswith("; 3 of them earlier, since 2026-03-01T12:00:00Z")
+
+    def test_a_damage_names_whose_it_is_and_what_to_restore_from(self) -> None:
+        sources = (Source("right", version="v2"), Source("older", recovery_point=DIGEST, captured_at=NOW, read=False))
+        finding = Finding(Severity.ERROR, "x", "is odd", "Look.", "web1", "tier1", ("v1",), sources)
+        (told,) = plain(results.report(dataclasses.replace(self.REPORT, findings=(finding,))))["findings"]
+        assert (told["host"], told["stream"], told["versions"]) == ("web1", "tier1", ["v1"])
+        nothing = {"version": "", "recovery_point": "", "captured_at": None, "read": True}
+        assert told["restore_from"] == [
+            {**nothing, "which": "right", "version": "v2"},
+            {
+                **nothing,
+                "which": "older",
+                "recovery_point": DIGEST,
+                "captured_at": "2026-03-01T12:00:00Z",
+                "read": False,
+            },
+        ]
 
     def test_streams_are_counted_and_listed_where_they_are_asked_for(self) -> None:
         streams = (
             StreamSummary("web-a", "web1", "tier1", NOW, NOW + dt.timedelta(days=1), None, restore_open=True),
-            StreamSummary("web2", "web2", "tier1", NOW, NOW, NOW + dt.timedelta(hours=1), restore_open=False),
+            StreamSummary("web2", "web2", "tier1", NOW, NOW, NOW + dt.timedelta(hours=1), False, "GLACIER"),
         )
         report = dataclasses.replace(self.REPORT, streams=streams)
         short, long = plain(results.report(report)), plain(results.report(report, streams=True))
@@ -389,6 +449,7 @@ class TestReport:
                 "verified_at": "2026-03-02T12:00:00Z",
                 "proven_at": None,
                 "restore_open": True,
+                "storage_class": "",
             },
             {
                 "host": "web2",
@@ -398,6 +459,7 @@ class TestReport:
                 "verified_at": "2026-03-01T12:00:00Z",
                 "proven_at": "2026-03-01T13:00:00Z",
                 "restore_open": False,
+                "storage_class": "GLACIER",
             },
         ]
         assert long == short
@@ -406,3 +468,61 @@ class TestReport:
     def test_only_an_error_is_unsound(self, severity: Severity, sound: bool) -> None:
         findings = (Finding(severity, "x", "is odd", "Look at it."),)
         assert results.report(Report(**{**vars(self.REPORT), "findings": findings}))["sound"] is sound
+
+
+class TestRepository:
+    """The root, and beside it the bucket."""
+
+    LOCATION = Location("prod", "s3://backups/prod", "local", "/k", DIGEST)
+    SAME = Setting("versioning", "held", "Enabled", "Enabled")
+    MOVED = Setting("tls_only", "changed", None, {"Sid": "HoldfastTlsOnly"})
+
+    def told(self, ready: Ready | None, outcome: Outcome | None = None, *, diff: bool = True) -> dict[str, t.Any]:
+        root = outcome or Outcome("unchanged", ROOT)
+        return results.repository(self.LOCATION, root, ready, to_sign=None, diff=diff)
+
+    def test_without_a_bucket_it_is_that_of_the_root(self) -> None:
+        assert self.told(None) == results.root(self.LOCATION, Outcome("unchanged", ROOT), to_sign=None, diff=True)
+
+    def test_a_bucket_that_is_as_asked_is_no_change(self) -> None:
+        found = self.told(Ready(made=False, outcomes=(self.SAME,)))
+        assert (found["changed"], found["bucket_made"], "diff" in found) == (False, False, False)
+        assert found["storage"] == [{"setting": "versioning", "state": "held", "why": "", "remedy": ""}]
+
+    def test_a_diff_shows_what_has_changed_alone(self) -> None:
+        ready = Ready(made=False, outcomes=(self.SAME, self.MOVED))
+        found = self.told(ready, Outcome("asked", ROOT, ("a",), ("a", "b")))
+        bucket, root = found["diff"]
+        assert (bucket["before"], bucket["after"]) == ({"tls_only": None}, {"tls_only": {"Sid": "HoldfastTlsOnly"}})
+        assert root == {"before": "a\n", "after": "a\nb\n"}
+        assert "diff" not in self.told(ready, diff=False)
+        assert self.told(ready, diff=False)["changed"]
+
+    def test_a_bucket_that_would_be_made_is_a_change(self) -> None:
+        found = self.told(Ready(made=True, outcomes=(), missing=True))
+        assert (found["changed"], found["bucket_made"], found["storage"]) == (True, True, [])
+        assert found["diff"][0]["after"] == {"bucket": "made"}
+
+
+class TestHolding:
+    """What became of a legal hold."""
+
+    ONE = Object("packs/a", "1", held=False)
+    GIVEN = Holding(Scope(host="h"), (ONE, Object("packs/b", "1", held=True)), (ONE,), ("packs/c",), DIGEST)
+
+    @pytest.mark.parametrize(("on", "after"), [(True, "held"), (False, "not held")])
+    def test_only_what_was_not_so_is_told(self, on: bool, after: str) -> None:
+        found = results.holding(self.GIVEN, on=on, diff=True)
+        assert (found["changed"], found["objects"], found["changed_objects"]) == (True, 2, ["packs/a@1"])
+        assert (found["subject"], found["missing"], found["record"]) == ({"host": "h"}, ["packs/c"], DIGEST)
+        assert found["diff"]["after"] == f"packs/a@1: {after}\n"
+        assert not VERDICTS & found.keys()
+
+    def test_what_was_so_is_no_change(self) -> None:
+        found = results.holding(dataclasses.replace(self.GIVEN, changed=(), record=""), on=True, diff=True)
+        assert (found["changed"], "diff" in found) == (False, False)
+
+    @pytest.mark.parametrize("on", [True, False])
+    def test_record_that_was_put_alone_is_a_change_and_one_that_was_read_is_none(self, on: bool) -> None:
+        found = results.holding(dataclasses.replace(self.GIVEN, changed=()), on=on, diff=True)
+        assert (found["changed"], "diff" in found) == (on, False)

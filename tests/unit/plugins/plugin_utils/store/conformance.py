@@ -15,7 +15,11 @@ import typing as t
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.holdfast.config.plugins.plugin_utils.errors import ObjectMissingError, StoreError
+from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
+    ArchivedError,
+    ObjectMissingError,
+    StoreError,
+)
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import (
     LAST_SEGMENT_LENGTH,
     NAME_LENGTH,
@@ -221,6 +225,8 @@ class StoreContract:
                 store.head(name)
             with pytest.raises(ObjectMissingError):
                 store.hold(name, "1", on=True)
+            with pytest.raises(ObjectMissingError):
+                store.bring_back(name, "1", days=1, tier="Standard")
 
     @pytest.mark.parametrize("version", ["", "1", "null", "../x", "20991121T011623Z.0123456789abcdef"])
     def test_unknown_version(self, store: Store, version: str) -> None:
@@ -232,6 +238,21 @@ class StoreContract:
         for on in (True, False):
             with pytest.raises(ObjectMissingError):
                 store.hold(NAME, version, on=on)
+        with pytest.raises(ObjectMissingError):
+            store.bring_back(NAME, version, days=1, tier="Standard")
+
+    def test_what_is_readable_is_not_brought_back(self, store: Store) -> None:
+        stored = put(store, NAME, b"one")
+        before = store.head(NAME, version=stored.version)
+        assert (before.archived, before.storage_class, before.returning, before.readable_until) == (
+            False,
+            "",
+            False,
+            None,
+        )
+        assert store.bring_back(NAME, stored.version, days=1, tier="Expedited") == before
+        assert [store.with_lock(listed) for listed in store.list()] == [before]
+        assert store.get(NAME) == b"one"
 
     def test_a_version_belongs_to_its_name(self, store: Store) -> None:
         stored = put(store, "a", b"x")
@@ -319,7 +340,10 @@ class StoreContract:
 
 
 class MarkerContract(StoreContract):
-    """For a store over a MemoryStore, which others write to as well: names with delete markers."""
+    """For a store over a MemoryStore, which others write to as well: names with delete markers, archive classes."""
+
+    #: Whether it asks the medium to bring back what is archived.
+    asks = True
 
     def over(self, medium: MemoryStore) -> Store:
         """Return the store that looks into *medium*."""
@@ -351,6 +375,38 @@ class MarkerContract(StoreContract):
         for on in (True, False):
             with pytest.raises(ObjectMissingError):
                 store.hold(NAME, marker, on=on)
+        with pytest.raises(ObjectMissingError):
+            store.bring_back(NAME, marker, days=1, tier="Standard")
+
+    @pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+    def test_what_is_archived_is_read_once_it_was_brought_back(self, storage_class: str) -> None:
+        now = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
+        medium = MemoryStore(now=lambda: now)
+        store = self.over(medium)
+        stored = medium.put_new(NAME, io.BytesIO(b"sealed"), lock_until=now + dt.timedelta(days=300))
+        medium.put_away(NAME, stored.version, storage_class)
+        (listed,) = store.list()
+        assert (listed.storage_class, listed.archived) == (storage_class, True)
+        for version in (None, stored.version):
+            with pytest.raises(ArchivedError):
+                store.get(NAME, version=version)
+        for _again in range(2):
+            back = store.bring_back(NAME, stored.version, days=2, tier="Standard")
+            assert (back.archived, back.returning, back.readable_until) == (True, self.asks, None)
+        now += dt.timedelta(hours=5)
+        if not self.asks:
+            assert store.head(NAME).archived
+            return
+        back = store.bring_back(NAME, stored.version, days=2, tier="Standard")
+        assert (back.archived, back.returning, back.storage_class) == (False, False, storage_class)
+        assert back == store.head(NAME)
+        assert back.readable_until == dt.datetime(2026, 11, 23, 4, tzinfo=dt.UTC)
+        assert back.lock_until == stored.lock_until
+        assert store.get(NAME, version=stored.version) == b"sealed"
+        now += dt.timedelta(days=2)
+        assert store.head(NAME).archived
+        with pytest.raises(ArchivedError):
+            store.get(NAME)
 
     def test_what_others_put_comes_first(self) -> None:
         medium = MemoryStore(now=ticking())

@@ -34,7 +34,7 @@ class Request:
     @property
     def operation(self) -> str:
         """Method and sub-resource: ``GET object-lock``, ``PUT`` for an object."""
-        known = ("object-lock", "versioning", "versions", "retention", "legal-hold", "uploads", "uploadId")
+        known = ("object-lock", "versioning", "versions", "retention", "legal-hold", "uploads", "uploadId", "restore")
         return " ".join([self.method, *(name for name in known if name in self.query)])
 
 

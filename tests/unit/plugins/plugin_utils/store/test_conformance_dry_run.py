@@ -12,5 +12,7 @@ from .conformance import MarkerContract
 
 
 class TestDryRunStore(MarkerContract):
+    asks = False  # a retrieval is paid for
+
     def over(self, medium: MemoryStore) -> Store:
         return DryRunStore(medium)

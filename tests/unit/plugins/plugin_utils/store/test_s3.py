@@ -20,7 +20,9 @@ from pathlib import Path
 import botocore.session
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
+    ArchivedError,
     CorruptError,
+    DeniedError,
     NotLockedError,
     ObjectMissingError,
     StoreError,
@@ -29,6 +31,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.store import s3
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import Listed, Store
+from ansible_collections.holdfast.config.plugins.plugin_utils.store.s3_settings import S3Settings, read_bucket
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import Patience
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -490,7 +493,11 @@ def test_no_operation_removes_anything_but_the_probe() -> None:
     for path in sorted(Path(s3.__file__).parent.glob("*.py")):
         words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
         attributes = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
-        if found := known & {word for word in words | attributes if isinstance(word, str)} - {"close", "exceptions"}:
+        if found := known & {word for word in words | attributes if isinstance(word, str)} - {
+            "close",
+            "exceptions",
+            "meta",
+        }:
             asked[path.name] = found
     assert asked == {
         "s3.py": {
@@ -507,7 +514,173 @@ def test_no_operation_removes_anything_but_the_probe() -> None:
             "put_object",
             "put_object_legal_hold",
             "put_object_retention",
+            "restore_object",
             "upload_part",
         },
+        # of what it deletes nothing is an object
+        "s3_bucket.py": {
+            "create_bucket",
+            "delete_bucket_encryption",
+            "delete_bucket_lifecycle",
+            "delete_bucket_policy",
+            "delete_bucket_replication",
+            "delete_public_access_block",
+            "get_bucket_encryption",
+            "get_bucket_lifecycle_configuration",
+            "get_bucket_logging",
+            "get_bucket_policy",
+            "get_bucket_replication",
+            "get_bucket_versioning",
+            "get_object_lock_configuration",
+            "get_public_access_block",
+            "head_bucket",
+            "head_object",
+            "put_bucket_encryption",
+            "put_bucket_lifecycle_configuration",
+            "put_bucket_logging",
+            "put_bucket_policy",
+            "put_bucket_replication",
+            "put_bucket_versioning",
+            "put_object",
+            "put_object_lock_configuration",
+            "put_public_access_block",
+        },
+        # for its URL alone: nothing is sent
+        "s3_client.py": {"head_bucket"},
         "s3_proof.py": {"delete_object", "get_object", "head_object", "put_object", "put_object_retention"},
     }
+
+
+# archive classes
+
+
+def archived(**more: str) -> Answer:
+    return head(x_amz_storage_class="GLACIER", **more)
+
+
+@pytest.mark.parametrize(
+    ("said", "returning", "until"),
+    [
+        ("", False, None),
+        ('ongoing-request="true"', True, None),
+        (
+            'ongoing-request="false", expiry-date="Fri, 21 Dec 2029 00:00:00 GMT"',
+            False,
+            dt.datetime(2029, 12, 21, tzinfo=dt.UTC),
+        ),
+        ("gibberish", False, None),
+    ],
+)
+def test_head_says_what_became_of_a_retrieval(said: str, returning: bool, until: dt.datetime | None) -> None:
+    with served(answering({"HEAD": archived(x_amz_restore=said)})) as (store, _server):
+        found = store.head(NAME, version="v1")
+    assert (found.storage_class, found.returning, found.readable_until) == ("GLACIER", returning, until)
+    assert found.archived is (until is None)
+
+
+@pytest.mark.parametrize("storage_class", ["STANDARD", "", "GLACIER_IR", "STANDARD_IA", "OF_THEIR_OWN"])
+def test_other_classes_are_read_at_once(storage_class: str) -> None:
+    with served(answering({"HEAD": head(x_amz_storage_class=storage_class)})) as (store, server):
+        found = store.head(NAME, version="v1")
+        assert (found.archived, found.storage_class) == (
+            False,
+            storage_class.removeprefix("STANDARD") and storage_class,
+        )
+        assert store.bring_back(NAME, "v1", days=1, tier="Bulk") == found
+        assert "POST restore" not in server.operations()
+
+
+def test_a_time_that_is_none_is_refused() -> None:
+    said = 'ongoing-request="false", expiry-date="99 Foo"'
+    told = answering({"HEAD": archived(x_amz_restore=said)})
+    with served(told) as (store, _server), pytest.raises(CorruptError, match="a time that is none"):
+        store.head(NAME, version="v1")
+
+
+def test_a_listing_tells_the_class() -> None:
+    one = entry(NAME, "v1").replace("<Size>", "<StorageClass>DEEP_ARCHIVE</StorageClass><Size>")
+    two = entry(NAME, "v2", latest=True).replace("<Size>", "<StorageClass>STANDARD</StorageClass><Size>")
+    with served(answering({"GET versions": listing(two, one)})) as (store, _server):
+        found = list(store.list())
+    assert [(one.version, one.storage_class, one.archived) for one in found] == [
+        ("v1", "DEEP_ARCHIVE", True),
+        ("v2", "", False),
+    ]
+
+
+def test_a_retrieval_is_asked_for_once_by_version_days_and_tier() -> None:
+    heads = [archived(), archived(x_amz_restore='ongoing-request="true"')]
+    with served(answering({"HEAD": [*heads, heads[1]], "POST restore": Answer(202)})) as (store, server):
+        for _again in range(2):
+            assert store.bring_back(NAME, "v1", days=3, tier="Bulk").returning
+        (asked,) = [request for request in server.requests if request.method == "POST"]
+    assert asked.path == f"/bucket/of/{NAME}"
+    assert asked.query["versionId"] == "v1"
+    assert re.search(rb"<Days>3</Days>", asked.body)
+    assert re.search(rb"<GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters>", asked.body)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "calls"),
+    [
+        (409, "RestoreAlreadyInProgress", None, 1),
+        (503, "GlacierExpeditedRetrievalNotAvailable", ThrottledError, 4),
+        (403, "AccessDenied", DeniedError, 1),
+        (501, "NotImplemented", StoreError, 1),
+    ],
+)
+def test_retrievals_that_are_refused(status: int, code: str, kind: type[StoreError] | None, calls: int) -> None:
+    told = {"HEAD": archived(), "POST restore": refusal(status, code)}
+    with served(answering(told)) as (store, server):
+        if kind is None:
+            store.bring_back(NAME, "v1", days=1, tier="Expedited")
+        else:
+            with pytest.raises(kind) as caught:
+                store.bring_back(NAME, "v1", days=1, tier="Expedited")
+            assert caught.value.remedy
+        assert server.operations().count("POST restore") == calls
+
+
+def test_what_is_archived_is_told_when_it_is_read() -> None:
+    told = answering({"GET": refusal(403, "InvalidObjectState")})
+    with served(told) as (store, _server), pytest.raises(ArchivedError, match="rests in an archive class"):
+        store.get(NAME, version="v1")
+
+
+def test_a_hundred_thousand_objects_come_page_by_page() -> None:
+    pages, size = 100, 1000
+
+    def page(request: Request) -> Answer:
+        number = int(request.query.get("key-marker", "of/x/0")[5:]) // size
+        names = range(number * size, (number + 1) * size)
+        last = f"of/x/{(number + 1) * size:06}"
+        more = f"<IsTruncated>true</IsTruncated><NextKeyMarker>{last}</NextKeyMarker>"
+        return listing(
+            *(entry(f"x/{name:06}", "v") for name in names),
+            more=more if number + 1 < pages else "<IsTruncated>false</IsTruncated>",
+        )
+
+    with served(page) as (store, server):
+        found = store.list("x/")
+        assert next(found).name == "x/000000"
+        # none is asked for before it is needed
+        assert len(server.requests) <= 2
+        assert [listed.name for listed in found] == [f"x/{number:06}" for number in range(1, pages * size)]
+        assert len(server.requests) == pages
+
+
+def test_a_bucket_of_the_same_url_elsewhere_is_another_store() -> None:
+    near = {"endpoint_url": "https://near.test", "region": "eu-central-1"}
+    changes = (
+        {},
+        {"endpoint_url": "https://far.test"},
+        {"endpoint_url": None},
+        {"region": "cn-north-1"},
+        {"profile": "other"},
+        {"assume_role_arn": "arn:aws:iam::123456789012:role/other"},
+    )
+    bucket = read_bucket("s3://backups/prod")
+    stores = [s3.S3Store(bucket, S3Settings(**{**near, **change})) for change in changes]
+    assert {store.location for store in stores} == {"s3://backups/prod"}
+    assert len({store.identity for store in stores}) == len(changes)
+    assert s3.S3Store(bucket, S3Settings(**near)).identity == stores[0].identity

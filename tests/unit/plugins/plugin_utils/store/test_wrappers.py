@@ -23,6 +23,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     UnavailableError,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import Listed, Store, Stored
+from ansible_collections.holdfast.config.plugins.plugin_utils.store.elsewhere import ElsewhereStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import (
     DryRunStore,
@@ -80,6 +81,10 @@ class FaultyStore(MemoryStore):
     def _hold(self, name: str, version: str, on: bool) -> None:
         self._called("hold")
         super()._hold(name, version, on)
+
+    def _bring_back(self, name: str, version: str, days: int, tier: str) -> None:
+        self._called("bring_back")
+        super()._bring_back(name, version, days, tier)
 
 
 @pytest.fixture
@@ -217,6 +222,40 @@ def test_guard_that_raises_stops_the_write_and_is_passed_on(inner: FaultyStore) 
     assert store.get("a") == b"data"
 
 
+def test_guard_is_asked_before_a_retrieval_that_is_paid_for(inner: FaultyStore) -> None:
+    version = put(inner, "a", b"data").version
+    asked: list[int] = []
+    store = GuardedStore(inner, lambda: asked.append(1))
+    store.bring_back("a", version, days=1, tier="Bulk")
+    assert asked == []
+    inner.put_away("a", version)
+
+    def gone() -> None:
+        raise RunAbandonedError("the controlling process is gone")
+
+    with pytest.raises(RunAbandonedError):
+        GuardedStore(inner, gone).bring_back("a", version, days=1, tier="Bulk")
+    assert "bring_back" not in inner.calls
+    assert store.bring_back("a", version, days=1, tier="Bulk").returning
+    assert asked == [1]
+
+
+def test_retry_asks_for_a_retrieval_again(inner: FaultyStore) -> None:
+    version = put(inner, "a", b"data").version
+    inner.put_away("a", version)
+    ask = inner._bring_back
+    faults = [ThrottledError("slower"), UnavailableError("away")]
+
+    def flaky(*asked: t.Any) -> None:
+        if faults:
+            raise faults.pop()
+        ask(*asked)
+
+    inner._bring_back = flaky  # type: ignore[method-assign]
+    assert RetryStore(inner, sleep=lambda _seconds: None).bring_back("a", version, days=1, tier="Bulk").returning
+    assert faults == []
+
+
 def test_guard_is_asked_again_when_a_put_is_repeated(inner: FaultyStore) -> None:
     inner.faults = [UnavailableError("away")]
     asked: list[str] = []
@@ -347,3 +386,15 @@ def test_landed_is_asked_after_each_failure() -> None:
     assert patience.again(fail, landed) == "there"
     with pytest.raises(UnavailableError):
         patience.again(fail, lambda: None)
+
+
+def test_what_tells_stores_apart_is_that_of_the_store_inside() -> None:
+    class Sited(FaultyStore):
+        @property
+        def identity(self) -> str:
+            return "memory://faulty at a site"
+
+    site = Sited()
+    around = [RetryStore(site), GuardedStore(site, lambda: None), DryRunStore(site), ElsewhereStore(site, lambda: site)]
+    assert {store.identity for store in around} == {site.identity}
+    assert FaultyStore().identity == "memory://faulty"

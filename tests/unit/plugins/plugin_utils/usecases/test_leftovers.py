@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import itertools
 import json
@@ -19,19 +20,25 @@ from unittest import mock
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     DeniedError,
+    ExpiredError,
     FullError,
+    KeyMissingError,
+    KeyringError,
     NotLockedError,
+    PolicyError,
     RunAbandonedError,
     RunError,
     StoreError,
     ThrottledError,
+    TrustError,
     UnavailableError,
+    WrongKeyError,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.model import keep
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import StreamState
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import DryRunStore, GuardedStore
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import points, run_folder
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import points, run_folder, seal_point
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.leftovers import ship_leftovers
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import PointFolder, claim, sweep
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.sites import MemorySource
@@ -91,7 +98,7 @@ def all_points(lab: Lab) -> dict[str, points.Point]:
     return found
 
 
-@pytest.mark.parametrize("error", [UnavailableError, ThrottledError, FullError], ids=lambda e: e.__name__)
+@pytest.mark.parametrize("error", [UnavailableError, ThrottledError, FullError, ExpiredError], ids=lambda e: e.__name__)
 @pytest.mark.parametrize("after", range(4))
 def test_one_host_of_three_is_stored_late(lab: Lab, clock: Clock, error: type[StoreError], after: int) -> None:
     """Refused from the first, second, third or fourth of its objects on: packs and manifests of two streams."""
@@ -207,6 +214,303 @@ def test_what_waiting_does_not_mend_is_not_kept(lab: Lab, error: type[StoreError
     folder = captured(lab, refusing("", error), "h")
     assert not folder.waits_for_store
     assert "the next run" not in str(folder.read_receipts()["h"].error)
+
+
+# Killed, or kept from its store, once seal had begun
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def reached(lab: Lab) -> Callable[[], seal_point.Means]:
+    return lambda: seal_point.Means(lab.repository, lab.keyring, None)
+
+
+def failing(error: BaseException) -> Callable[[], seal_point.Means]:
+    def reach() -> t.NoReturn:
+        raise error
+
+    return reach
+
+
+def the_point(lab: Lab, folder: PointFolder, hosts: tuple[str, ...] = FLEET) -> points.Body:
+    """The one point of that run: whole, sealed once, with the times its hosts were captured at."""
+    (point,) = points.history(lab.repository)
+    assert (point.body.run, point.body.point, point.body.change) == (folder.run, "main", CHANGE)
+    assert (point.body.expected, point.body.complete) == (FLEET, True)
+    assert {entry.host for entry in point.body.streams} == set(hosts)
+    assert {entry.captured_at for entry in point.body.streams} == {START}
+    for host in hosts:
+        assert lab.contents(host) == FILES
+    assert problems(lab.verify()) == []
+    return point.body
+
+
+HINDRANCES = {
+    "away": UnavailableError("not reached", remedy="Look at it."),
+    "busy": ThrottledError("busy"),
+    "expired": ExpiredError("the credentials have expired", remedy="Renew them."),
+    "no-keyring": KeyMissingError("the keyring is not here"),
+    "unreadable-keyring": KeyringError("the keyring cannot be used"),
+    "killed": Killed(),
+    "abandoned": RunAbandonedError("the run has ended"),
+}
+
+
+@pytest.mark.parametrize("hindrance", HINDRANCES)
+def test_a_point_whose_store_or_keyring_is_not_reached_is_sealed_by_the_next_run(
+    lab: Lab, clock: Clock, hindrance: str
+) -> None:
+    folder = captured(lab, refusing("nothing"))
+    error = HINDRANCES[hindrance]
+    for _attempt in range(2):
+        with pytest.raises(type(error)) as caught:
+            seal_point.reach_and_seal(folder, failing(error), later_batches=False)
+        if hindrance not in ("killed", "abandoned"):
+            assert str(caught.value).endswith("The next run on this controller seals this recovery point.")
+            assert str(caught.value).count("The next run") == 1
+    assert folder.waits_for_store
+    sweep(lab.state_dir, keep=NEXT)
+    clock.advance(hours=3)
+    (line,) = ship(lab)
+    assert f"main of run {folder.run} was stored late" in line
+    assert the_point(lab, folder).sealed_at == clock.moment
+    assert ship(lab) == []
+    again = lab.run({host: MemorySource(FILES) for host in FLEET})
+    assert (again.stored, again.unchanged) == (0, 6)
+
+
+def test_with_what_the_store_refused_before(lab: Lab) -> None:
+    """One host's packs wait, and then the store is away when seal begins: one point names all."""
+    folder = captured(lab, refusing("/b/"))
+    with pytest.raises(UnavailableError):
+        seal_point.reach_and_seal(folder, failing(UnavailableError("not reached")), later_batches=False)
+    assert len(ship(lab)) == 1
+    the_point(lab, folder)
+    assert ship(lab) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TrustError("another repository"), PolicyError("no pin"), WrongKeyError("of another"), DeniedError("not allowed")],
+    ids=lambda e: type(e).__name__,
+)
+def test_what_no_later_run_could_do_either_is_not_left_to_one(lab: Lab, error: Exception) -> None:
+    folder = captured(lab, refusing("nothing"))
+    with pytest.raises(type(error)) as caught:
+        seal_point.reach_and_seal(folder, failing(error), later_batches=False)
+    assert "The next run" not in str(caught.value)
+    assert not folder.waits_for_store
+    # and what was left to one before still is
+    folder.mark_unsent()
+    with pytest.raises(type(error)):
+        seal_point.reach_and_seal(folder, failing(error), later_batches=False)
+    assert folder.waits_for_store
+
+
+def test_a_run_whose_batches_are_still_to_come_is_not_left_to_the_next(lab: Lab) -> None:
+    folder = lab.folder()
+    lab.open(folder, *FLEET)
+    folder.add_batch(["a"])
+    lab.snapshot(folder, MemorySource(FILES), "a")
+    with pytest.raises(UnavailableError):
+        seal_point.reach_and_seal(folder, failing(UnavailableError("not reached")))
+    assert not folder.waits_for_store
+    # one is not of a batch that was told, and has its receipt
+    lab.snapshot(folder, MemorySource(FILES), "b")
+    folder.add_batch(["c"])
+    with pytest.raises(UnavailableError):
+        seal_point.reach_and_seal(folder, failing(UnavailableError("not reached")))
+    assert folder.waits_for_store
+
+
+def test_nothing_of_check_mode_nor_of_a_point_that_is_not_open_is_left(lab: Lab) -> None:
+    dry = lab.on(DryRunStore(lab.store))
+    folder = dry.folder()
+    dry.open(folder, "h", check=True)
+    for one in (folder, lab.folder()):
+        with pytest.raises(UnavailableError):
+            seal_point.reach_and_seal(one, failing(UnavailableError("x")), later_batches=False, check=True)
+        assert not one.waits_for_store
+
+
+def test_a_sealed_point_is_told_again_and_not_marked(lab: Lab) -> None:
+    folder = captured(lab, refusing("nothing"))
+    sealed = seal_point.reach_and_seal(folder, reached(lab), later_batches=False)
+    with pytest.raises(UnavailableError):
+        seal_point.reach_and_seal(folder, failing(UnavailableError("not reached")), later_batches=False)
+    assert not folder.waits_for_store
+    assert seal_point.reach_and_seal(folder, reached(lab), later_batches=False) == sealed
+
+
+@pytest.fixture
+def lab_at(tmp_path: Path, keys: Path, clock: Clock) -> Callable[[str], Lab]:
+    """Makes labs, each in memory and a folder of its own."""
+
+    def make(name: str) -> Lab:
+        (tmp_path / name).mkdir()
+        return Lab.make(tmp_path / name, MemoryStore(now=clock), keys, clock)
+
+    return make
+
+
+class Instants:
+    """Ends the process at one instant: before or after a call of the store, before or after a file is written."""
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+
+    def strike(self, *_told: object) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise Killed
+
+    @contextlib.contextmanager
+    def on(self, lab: Lab) -> t.Iterator[Lab]:
+        write = run_folder.write_whole
+
+        def written(path: Path, data: bytes) -> None:
+            self.strike()
+            write(path, data)
+            self.strike()
+
+        with mock.patch.object(run_folder, "write_whole", written):
+            yield lab.on(FaultyStore(lab.store, before=self.strike, after=self.strike))
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["all stored", "one host waits"])
+def test_killed_at_any_instant_of_its_seal_it_is_sealed_once(lab_at: Callable[[str], Lab], behind: bool) -> None:
+    for at in itertools.count():
+        lab = lab_at(f"seal{at}")
+        folder = captured(lab, refusing("/b/" if behind else "nothing"))
+        if behind:
+            with pytest.raises(UnavailableError):
+                seal_point.reach_and_seal(folder, failing(UnavailableError("away")), later_batches=False)
+        instants = Instants(at)
+        with instants.on(lab) as dying:
+            try:
+                if behind:
+                    ship(dying)
+                else:
+                    seal_point.reach_and_seal(folder, reached(dying), later_batches=False)
+                ended = False
+            except Killed:
+                ended = True
+        ship(lab)
+        if behind or at > 1:
+            the_point(lab, folder)
+        else:
+            # killed before it was noted that seal had begun: as one that never came to it
+            assert len(points.history(lab.repository)) == at
+        assert ship(lab) == []
+        if not ended:
+            break
+    assert at >= 12
+
+
+@pytest.mark.parametrize("error", [UnavailableError, Killed], ids=lambda e: e.__name__)
+def test_a_statement_that_landed_is_not_put_again(lab: Lab, clock: Clock, error: type[BaseException]) -> None:
+    """The answer was lost, for good: within the run nobody knows that the point is sealed."""
+    folder = captured(lab, refusing("nothing"))
+
+    def lost(_number: int, operation: str, name: str) -> None:
+        if operation == "put" and name.startswith("points/"):
+            raise error("lost")
+
+    with pytest.raises(error):
+        lab.on(FaultyStore(lab.store, after=lost)).seal(folder)
+    (point,) = points.history(lab.repository)
+    clock.advance(hours=1)
+    before = list(lab.store.list())
+    (line,) = [line for line in ship(lab) if "waits" not in line] or [""]
+    assert list(lab.store.list()) == before
+    assert line in ("", f"recovery point main of run {folder.run} was stored late, as {point.id}")
+    done = folder.read_sealed()
+    assert done is not None
+    assert (done["id"], done["complete"], done["stored"]) == (point.id, True, 6)
+    assert run_folder.remembered(lab.state_dir, lab.repository.chain.links[0].root.id, clock.moment) == point.id
+
+
+def test_within_its_run_a_statement_that_landed_is_found_by_the_next_try(lab: Lab, clock: Clock) -> None:
+    """As the callback tries once more at the end."""
+    folder = captured(lab, refusing("nothing"))
+
+    def lost(_number: int, operation: str, name: str) -> None:
+        if operation == "put" and name.startswith("points/"):
+            raise UnavailableError("lost")
+
+    flaky = lab.on(FaultyStore(lab.store, after=lost))
+    with pytest.raises(UnavailableError):
+        flaky.seal(folder)
+    before = list(lab.store.list())
+    clock.advance(seconds=7)
+    sealed = seal_point.reach_and_seal(folder, reached(flaky), later_batches=False)
+    (point,) = points.history(lab.repository)
+    assert (sealed.id, sealed.complete, sealed.stored) == (point.id, True, 6)
+    assert list(lab.store.list()) == before
+    assert not folder.waits_for_store
+
+
+@pytest.mark.parametrize("later", ["within its run", "by the next run"])
+def test_what_a_host_gives_after_a_statement_has_landed_is_named_too(lab: Lab, later: str) -> None:
+    folder = captured(lab, refusing("/b/", NotLockedError), alias="before")
+
+    def lost(_number: int, operation: str, name: str) -> None:
+        if operation == "put" and name.startswith("points/"):
+            raise UnavailableError("lost")
+
+    with pytest.raises(UnavailableError):
+        lab.on(FaultyStore(lab.store, after=lost)).seal(folder)
+    (first,) = points.history(lab.repository)
+    lab.snapshot(folder, MemorySource(FILES), "b")
+    if later == "by the next run":
+        ship(lab)
+    else:
+        sealed = lab.seal(folder)
+        assert (sealed.complete, sealed.failed, sealed.missing) == (True, {}, ())
+    (second,) = [point for point in points.history(lab.repository) if point.id != first.id]
+    assert {entry.host for entry in first.body.streams} == {"a", "c"}
+    assert {entry.host for entry in second.body.streams} == set(FLEET)
+    assert lab.contents("b") == FILES
+    # an alias is never moved, and means one point
+    assert (first.body.alias, second.body.alias) == ("before", None)
+    assert any("alias before" in finding.detail for finding in second.body.consistency)
+    assert problems(lab.verify()) == []
+    assert (lab.seal(folder).id, ship(lab)) == (second.id, [])
+
+
+def test_a_statement_that_landed_without_its_lock_is_put_again(lab: Lab) -> None:
+    folder = captured(lab, refusing("nothing"))
+
+    def unlocked(_number: int, operation: str, name: str) -> None:
+        if operation == "put" and name.startswith("points/"):
+            for version in lab.memory._versions[name]:
+                version.listed = dataclasses.replace(version.listed, lock_until=START)
+            raise UnavailableError("lost")
+
+    with pytest.raises(UnavailableError):
+        lab.on(FaultyStore(lab.store, after=unlocked)).seal(folder)
+    ship(lab)
+    locks = [one.lock_until for one in lab.store.list("points/")]
+    assert max(lock for lock in locks if lock) > START + dt.timedelta(days=300)
+
+
+def test_hosts_that_waited_come_beside_a_point_that_had_landed(lab: Lab) -> None:
+    folder = captured(lab, refusing("/b/"))
+
+    def lost(_number: int, operation: str, name: str) -> None:
+        if operation == "put" and name.startswith("points/"):
+            raise UnavailableError("lost")
+
+    with pytest.raises(UnavailableError):
+        lab.on(FaultyStore(lab.store, after=lost)).seal(folder)
+    ship(lab)
+    found = all_points(lab)
+    assert set(found) == {"main", "main-late"}
+    assert {entry.host for entry in found["main"].body.streams} == {"a", "c"}
+    assert {entry.host for entry in found["main-late"].body.streams} == {"b"}
+    assert ship(lab) == []
 
 
 # Newer than what waits

@@ -177,6 +177,21 @@ class TestNames:
         sealed.memory.put_marker(name)
         assert problems(sealed.verify(Level.NAMES)) == []
 
+    def test_a_marker_after_the_lock_is_expiry_though_the_same_bytes_were_locked_anew_since(
+        self, sealed: Lab, clock: Clock
+    ) -> None:
+        """As where a host comes back after a long outage and its stream is carried."""
+        name = entry_of(sealed).pack.name
+        content = sealed.memory.get(name)
+        clock.advance(days=400)
+        sealed.memory.put_marker(name)
+        clock.advance(days=1)
+        until = sealed.memory.clock() + dt.timedelta(days=400)
+        sealed.memory.put_new(name, io.BytesIO(content), lock_until=until)
+        assert problems(sealed.verify(Level.NAMES)) == []
+        sealed.memory.put_marker(name)
+        assert "marked as deleted while locked" in appears_at(sealed, Level.NAMES).problem
+
     @pytest.mark.parametrize("kind", ["packs", "manifests", "bodies", "points"])
     def test_a_lock_shorter_than_the_class(self, sealed: Lab, kind: str) -> None:
         name = sealed.names(f"{kind}/")[0]
