@@ -63,9 +63,10 @@ class ActionModule(HoldfastAction):
             pushed=options.pushed,
             check=options.check,
         )
-        point = ""
+        point: dict[str, t.Any] = {"recovery_point": ""}
         if repository is not None:
             means = seal_point.Means(repository, location.keyring(), location.stamping())
             sealed = seal_point.reach_and_seal(folder, lambda: means, later_batches=False, check=options.check)
-            point = replicas.acknowledged(location, sealed).id or ""
-        return {"recovery_point": point, **results.receipt(receipt, diff=self._task.diff)}
+            sealed = replicas.acknowledged(location, sealed)
+            point = {"recovery_point": sealed.id or "", "warnings": list(sealed.warnings)}
+        return {**point, **results.receipt(receipt, diff=self._task.diff)}

@@ -30,6 +30,13 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield running
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _rest(servers: Servers) -> Iterator[None]:
+    """What the tests of one file have told buckets does not go on beside those of the next."""
+    yield
+    servers.rest()
+
+
 def _asked_for(items: list[pytest.Item]) -> list[str]:
     """The servers that the chosen tests ask for."""
     asked: set[str] = set()

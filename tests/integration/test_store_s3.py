@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     ArchivedError,
     DeniedError,
+    ExpiredError,
     FullError,
     NotLockedError,
     ObjectMissingError,
@@ -285,7 +286,7 @@ def test_page_that_fails_is_asked_for_again_alone(s3: S3Server, place: str, monk
         (503, "ServiceUnavailable", ThrottledError, "fewer requests"),
         (500, "InternalError", UnavailableError, "it failed"),
         (502, "", UnavailableError, "it failed"),
-        (400, "ExpiredToken", DeniedError, "have expired"),
+        (400, "ExpiredToken", ExpiredError, "have expired"),
         (403, "InvalidAccessKeyId", DeniedError, "not accepted"),
         (403, "AccessDenied", DeniedError, "not allowed"),
         (403, "InvalidObjectState", ArchivedError, "archive"),

@@ -13,6 +13,7 @@ import math
 import os
 import re
 import typing as t
+import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -501,7 +502,7 @@ class Location:
             pin or None,
             stamps,
             s3 or None,
-            replicas=_read_replicas(fields.get("replicas"), str(values["url"])),
+            replicas=_read_replicas(fields.get("replicas"), fields),
         )
 
     def read_at(self, name: str) -> Location:
@@ -631,7 +632,7 @@ def _unknown(fields: Mapping[str, t.Any]) -> list[Finding]:
 
 def _strangers(at: str, fields: Mapping[str, t.Any], known: Mapping[str, t.Any]) -> list[Finding]:
     findings = []
-    for name in sorted(fields.keys() - known.keys()):
+    for name in sorted(map(str, fields.keys() - known.keys())):
         remedy = f"Known here: {', '.join(known)}."
         if "key" in name or "token" in name or "secret" in name:
             remedy = "Credentials are not read from the inventory: set AWS_ACCESS_KEY_ID and so on, or name a profile."
@@ -643,8 +644,11 @@ def _strangers(at: str, fields: Mapping[str, t.Any], known: Mapping[str, t.Any])
     return findings
 
 
-def _read_replicas(given: t.Any, own_url: str) -> list[Mapping[str, t.Any]]:
-    """Read ``holdfast_repository.replicas``, whichever way it came."""
+def _read_replicas(given: t.Any, own: Mapping[str, t.Any]) -> list[Mapping[str, t.Any]]:
+    """Read ``holdfast_repository.replicas``, whichever way it came.
+
+    :param own: the same fields of the repository itself.
+    """
     if given is None:
         return []
     key = "holdfast_repository.replicas"
@@ -652,12 +656,16 @@ def _read_replicas(given: t.Any, own_url: str) -> list[Mapping[str, t.Any]]:
         refuse([Finding(key, "is no list", "Give a list of {name, url, …}.")])
     findings: list[Finding] = []
     found: list[Mapping[str, t.Any]] = []
+    places = {_place(own): "the repository itself"}
     for number, fields in enumerate(given):
         at = f"{key}[{number}]"
         if not isinstance(fields, Mapping):
             findings.append(Finding(at, "is no mapping", "Give {name, url, …}."))
             continue
-        findings += _replica_faults(at, fields, own_url)
+        findings += _replica_faults(at, fields)
+        if taken := places.get(_place(fields)):
+            findings.append(Finding(f"{at}.url", f"is that of {taken}", "Name another site."))
+        places.setdefault(_place(fields), "another replica")
         if fields.get("name") in [replica["name"] for replica in found]:
             findings.append(Finding(f"{at}.name", "is that of another replica", "Give each a name of its own."))
         found.append(
@@ -675,7 +683,16 @@ def _read_replicas(given: t.Any, own_url: str) -> list[Mapping[str, t.Any]]:
     return found
 
 
-def _replica_faults(at: str, fields: Mapping[str, t.Any], own_url: str) -> list[Finding]:
+def _place(fields: Mapping[str, t.Any]) -> tuple[str, str]:
+    """Where a site is: the same place, however it is spelled, is no second one."""
+    url = str(fields.get("url")).rstrip("/")
+    scheme, _colon, rest = url.partition("://")
+    if scheme == "file":
+        return os.path.realpath(urllib.parse.unquote(rest)), ""
+    return url, str(fields.get("endpoint_url") or "").rstrip("/")
+
+
+def _replica_faults(at: str, fields: Mapping[str, t.Any]) -> list[Finding]:
     known = REPOSITORY["repository"]["options"]["replicas"]["options"]
     findings = _strangers(at, fields, known)
     name, url = fields.get("name"), fields.get("url")
@@ -684,8 +701,12 @@ def _replica_faults(at: str, fields: Mapping[str, t.Any], own_url: str) -> list[
         findings.append(Finding(f"{at}.name", "is no name of a replica", remedy))
     if not isinstance(url, str) or not url:
         findings.append(Finding(f"{at}.url", "is not set", "Give file:///… or s3://bucket/prefix."))
-    elif url.rstrip("/") == own_url.rstrip("/") and not fields.get("endpoint_url"):
-        findings.append(Finding(f"{at}.url", "is that of the repository itself", "Name another site."))
+    elif url.startswith("s3:"):
+        try:
+            read_bucket(url)
+            S3Settings(**{name: fields[name] for name in S3 if fields.get(name) is not None})
+        except PolicyError as e:
+            findings.append(Finding(f"{at}.url", e.message, e.remedy or "See docs/guide_storage.md."))
     if fields.get("copied_by", "collection") not in known["copied_by"]["choices"]:
         findings.append(Finding(f"{at}.copied_by", "is not known", "Give collection or server."))
     findings += [

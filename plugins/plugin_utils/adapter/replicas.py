@@ -11,7 +11,7 @@ import datetime as dt
 import typing as t
 from collections.abc import Sequence
 
-from ..errors import HoldfastError, PolicyError, ReplicaBehindError, RunAbandonedError, UnsoundError
+from ..errors import HoldfastError, PolicyError, ReplicaBehindError, RunAbandonedError, StoreError, UnsoundError
 from ..model import instant
 from ..model.replica import CopiedBy, Depth, Lag, ReplicaState, Replicated
 from ..model.verification import Finding, Level, Report, Severity
@@ -74,7 +74,8 @@ def brought(location: Location, options: Options, *, diff: bool) -> dict[str, t.
         copied += [f"{replica.name}: {name}" for name in done.copied]
         copied += [f"{location.name}: {name}" for name in done.returned]
     result: dict[str, t.Any] = {
-        "changed": bool(copied),
+        # one that failed half way has what was copied until then
+        "changed": bool(copied) or any(e.details.get("copied") for _name, e in failed),
         "replicas": told,
         "findings": [results.finding(one) for one in findings],
     }
@@ -141,7 +142,9 @@ def compared(location: Location, report: Report, *, asked: bool) -> tuple[Report
             state = replicate.compare(repository, replica, depth=depth)
         except HoldfastError as e:
             problem = f"replica {replica.name} could not be compared: {e}"
-            findings.append(Finding(Severity.WARNING, replica.name, problem, e.remedy or "Run again."))
+            # one that does not answer breaks no promise; one that is another repository does
+            severity = Severity.WARNING if isinstance(e, StoreError) else Severity.ERROR
+            findings.append(Finding(severity, replica.name, problem, e.remedy or "Run again."))
             continue
         told.append(_state(state, replica))
         findings += state.findings

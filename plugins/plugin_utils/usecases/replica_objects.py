@@ -18,7 +18,7 @@ import io
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
-from ..errors import CorruptError, FormatError, IntegrityError, ObjectMissingError, TrustError
+from ..errors import ArchivedError, CorruptError, FormatError, IntegrityError, ObjectMissingError, TrustError
 from ..format import names
 from ..format.names import Kind, ObjectName
 from ..model import keep
@@ -98,6 +98,8 @@ class Pair:
         self.far = far
         self.now = now
         self.far_now = far_now
+        #: Names that were listed and are of a class that the root does not know.
+        self.unknown: set[str] = set()
         self._links = {id: link.root for link in repository.chain.links for id in link.ids}  # noqa: A001
         self.seeded = self._is_seeded()
 
@@ -126,6 +128,7 @@ class Pair:
             except FormatError:
                 continue
             if not self._known(parts):
+                self.unknown.add(name)
                 continue
             found = self.judge(name, parts, near, far, depth)
             if found is not None:
@@ -168,7 +171,7 @@ class Pair:
         sizes = {version.size for version in near}
         alike = [version for version in far if version.size in sizes]
         if depth is Depth.CONTENT:
-            alike = [version for version in alike if _matches(self.far, version, parts.sha256)]
+            alike = [version for version in alike if matches(self.far, version, parts.sha256)]
         if not alike:
             return Verdict.DAMAGED
         known = all(version.lock_known for version in (*near, *alike))
@@ -221,7 +224,8 @@ class Pair:
         """
         store = store or self.near
         sha256 = names.parse(name).sha256
-        wrong: IntegrityError | CorruptError | None = None
+        wrong: IntegrityError | CorruptError | ArchivedError | None = None
+        resting: list[dt.datetime] = []
         known = [store.with_lock(version) for version in versions]
         for version in sorted(known, key=lambda v: v.lock_until or v.modified, reverse=True):
             try:
@@ -231,8 +235,13 @@ class Pair:
             except CorruptError as e:
                 wrong = e
                 continue
+            except ArchivedError as e:
+                wrong = e
+                resting += [version.lock_until] if version.lock_until else []
+                continue
             if hashlib.sha256(data).hexdigest() == sha256:
-                return Whole(data, version.lock_until)
+                # the newest copy may rest where an older one does not
+                return Whole(data, max(resting, default=version.lock_until))
             wrong = IntegrityError("has no version with the digest that its name promises", item=name)
         raise wrong or ObjectMissingError(f"{store.location} does not hold it any more", item=name)
 
@@ -254,7 +263,8 @@ class Pair:
         return judged.verdict is Verdict.EXTRA and judged.parts.record == _RESTORE
 
 
-def _matches(store: Store, version: Listed, sha256: str) -> bool:
+def matches(store: Store, version: Listed, sha256: str) -> bool:
+    """Whether a version has these bytes; one that is gone or unreadable has not."""
     try:
         return hashlib.sha256(store.get(version.name, version=version.version)).hexdigest() == sha256
     except (ObjectMissingError, CorruptError):

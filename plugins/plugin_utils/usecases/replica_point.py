@@ -21,7 +21,7 @@ from ..model.replica import CopiedBy, Depth
 from ..store.base import Listed
 from . import objects
 from .replica_objects import Pair, Replica, Verdict
-from .replicate import connect, replicate
+from .replicate import connect, named, replicate
 from .repository import Repository
 
 # what a run puts; all else that its point names stands under one of its parents
@@ -53,7 +53,7 @@ def bring(
     statement, _envelope = statement_format.read(objects.read(pair.near, point), what=point)
     if not pair.seeded or not set(statement.parents) <= _ids(pair):
         found = replicate(repository, replica, depth=Depth.NAMES)
-        if not _is_there(pair, point):
+        if not _is_there(pair, point) or _lacking(pair, statement):
             why = "".join(f": {finding.item} {finding.problem}" for finding in found.findings[:1])
             raise ReplicaBehindError(
                 f"it could not be copied{why}", item=point, remedy="Run replicate, which says more."
@@ -88,6 +88,14 @@ def _newly_put(pair: Pair, point: str, statement: Statement) -> Iterator[str]:
     yield point
 
 
+def _lacking(pair: Pair, statement: Statement) -> list[str]:
+    """What a point builds on and the replica does not list: what it names, whoever put that, and its parents."""
+    far: set[str] = set()
+    for kind in (Kind.PACK, Kind.MANIFEST, Kind.BODY):
+        far |= _names(pair.far.list(f"{kind.value}/"))
+    return sorted(named(pair, statement) - far) + sorted(set(statement.parents) - _ids(pair))
+
+
 def _names(listing: Iterable[Listed]) -> set[str]:
     return {listed.name for listed in listing if not listed.marker}
 
@@ -114,15 +122,16 @@ def _await(
 ) -> None:
     """Wait until servers that replicate by themselves have brought a point and what its run has put."""
     end = monotonic() + replica.wait_seconds
-    lacking: list[str] | None = None
+    put: list[str] = []
     problem = ""
     while True:
         try:
             pair = connect(repository, replica)
-            if lacking is None:
+            if not put:
                 statement, _envelope = statement_format.read(objects.read(pair.near, point), what=point)
-                lacking = list(_newly_put(pair, point, statement))
-            lacking = [name for name in lacking if not _is_there(pair, name)]
+                put = list(_newly_put(pair, point, statement))
+            # what its own run put comes last: only then the whole is looked at
+            lacking = [name for name in put if not _is_there(pair, name)] or _lacking(pair, statement)
             if not lacking:
                 return
             problem = f"{len(lacking)} objects are not there, first {lacking[0]}"

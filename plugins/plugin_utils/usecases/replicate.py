@@ -10,6 +10,7 @@ at once do no harm. Deletes and delete markers never travel.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
 
@@ -29,11 +30,13 @@ from ..format.names import Kind
 from ..model.point import Statement
 from ..model.replica import CopiedBy, Depth, Lag, ReplicaState, Replicated
 from ..model.verification import Finding, Severity
-from . import objects
-from .replica_objects import BEFORE_POINTS, Judged, Pair, Replica, Verdict, Whole
+from . import objects, proofs
+from .records import RECORD_LIMIT
+from .replica_objects import BEFORE_POINTS, Judged, Pair, Replica, Verdict, Whole, matches
 from .repository import Repository
 
 _NAMED = 20
+_LOST_HERE = "The repository may have lost it: restore with holdfast_read_from, and see docs/runbooks/site_lost.md."
 
 
 def replicate(
@@ -108,6 +111,10 @@ class _Points:
             if judged.verdict in (Verdict.SAME, Verdict.SHORT):
                 self._far.add(judged.name)
 
+    def there(self) -> dict[str, dt.datetime]:
+        """When the points were sealed that both have, by name."""
+        return {name: at for name, at in self._near.items() if name in self._far}
+
     def came(self, name: str) -> None:
         """A point was put at the replica."""
         self._far.add(name)
@@ -133,6 +140,7 @@ class _Comparison:
         self._points = _Points()
         self._counts = dict.fromkeys(Verdict, 0)
         self._named: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
+        self._lacking: dict[str, dt.datetime | None] = {}
         self._findings: list[Finding] = []
 
     def run(self) -> ReplicaState:
@@ -141,6 +149,7 @@ class _Comparison:
             for judged in self._pair.judged(kind, self._depth):
                 self._take(judged)
         lag = self._points.lag(self._pair.now)
+        self._findings += self._gone(lag)
         for verdict, severity, problem, remedy in self._told(lag):
             self._findings += _summarised(self._named[verdict], self._counts[verdict], severity, problem, remedy)
         return ReplicaState(
@@ -171,8 +180,44 @@ class _Comparison:
             )
             return
         self._counts[judged.verdict] += 1
+        if judged.verdict is Verdict.LACKING and judged.parts.kind in BEFORE_POINTS:
+            self._lacking[judged.name] = judged.parts.at
         if judged.verdict is not Verdict.SAME and len(self._named[judged.verdict]) < _NAMED:
             self._named[judged.verdict].append(judged.name)
+
+    def _gone(self, lag: Lag) -> Iterable[Finding]:
+        """What the replica had, or must have had: an object that one of its points names never comes after it."""
+        if lag.newest is not None and not self._pair.seeded:
+            problem = f"replica {self._replica.name} is empty, and the repository is not"
+            remedy = "If it is a new one run replicate with seed; else find out what became of it."
+            yield Finding(Severity.ERROR, self._pair.far.location, problem, remedy)
+            return
+        lost = sorted(self._lost())
+        problem = f"is not at replica {self._replica.name}, which holds a recovery point that names it"
+        yield from _summarised(
+            lost[:_NAMED], len(lost), Severity.ERROR, problem, "Find out who took it away; replicate brings it back."
+        )
+
+    def _lost(self) -> set[str]:
+        there = self._points.there()
+        newest = max(there.values(), default=None)
+        if newest is None:
+            return set()
+        # what is younger than every point there can be named by none of them
+        suspects = {name: at for name, at in self._lacking.items() if at is None or at <= newest}
+        found: set[str] = set()
+        for point in sorted(there, reverse=True) if suspects else ():
+            found |= suspects.keys() & self._named_by(point)
+            if len(found) == len(suspects):
+                break
+        return found
+
+    def _named_by(self, point: str) -> set[str]:
+        try:
+            statement, _envelope = statement_format.read(objects.read(self._pair.near, point), what=point)
+        except (FormatError, CorruptError, ObjectMissingError, IntegrityError):
+            return set()
+        return named(self._pair, statement)
 
     def _told(self, lag: Lag) -> tuple[tuple[Verdict, Severity, str, str], ...]:
         name = self._replica.name
@@ -189,7 +234,7 @@ class _Comparison:
                 Verdict.EXTRA,
                 Severity.ERROR,
                 f"is locked at replica {name} and is not in the repository",
-                "The repository may have lost it: restore with holdfast_read_from, and see docs/runbooks/site_lost.md.",
+                _LOST_HERE,
             ),
         )
 
@@ -281,7 +326,11 @@ class _Copying:
             self._bring_home(judged)
         elif judged.parts.kind is Kind.POINT and judged.verdict is Verdict.LACKING:
             return True
-        elif judged.verdict not in (Verdict.SAME, Verdict.EXTRA):
+        elif judged.verdict is Verdict.EXTRA:
+            self._find(
+                judged.name, f"is locked at replica {self._replica.name} and is not in the repository", _LOST_HERE
+            )
+        elif judged.verdict is not Verdict.SAME:
             self._copy(judged)
         return False
 
@@ -344,9 +393,11 @@ class _Copying:
         if judged.verdict is not Verdict.SHORT:
             return False
         wanted = max(self._pair.floor(judged.parts), whole.lock_until or self._pair.now)
-        alike = [version for version in judged.far if version.size == len(whole.data)]
-        held = [self._pair.far.with_lock(version).lock_until for version in alike]
-        return max((lock for lock in held if lock is not None), default=self._pair.now) >= wanted
+        far = self._pair.far
+        alike = [far.with_lock(version) for version in judged.far if version.size == len(whole.data)]
+        long = [version for version in alike if version.lock_until is not None and version.lock_until >= wanted]
+        # a rotten version of the right size keeps nothing
+        return any(matches(far, version, judged.parts.sha256) for version in long)
 
     def _find(self, item: str, problem: str, remedy: str) -> None:
         self._findings.append(Finding(Severity.ERROR, item, problem, remedy))
@@ -355,16 +406,22 @@ class _Copying:
         """Put the record of a restore into the repository, which did not answer when it was made."""
         if not self._check:
             try:
-                whole = self._pair.read(judged.name, judged.far, self._pair.far)
-            except (IntegrityError, CorruptError, ObjectMissingError):
+                there = dataclasses.replace(self._pair.repository, store=self._pair.far)
+                small = tuple(version for version in judged.far if version.size <= RECORD_LIMIT)
+                proofs.read_record(there, judged.name, small)
+                whole = self._pair.read(judged.name, small, self._pair.far)
+            except (FormatError, IntegrityError, CorruptError, ObjectMissingError):
                 # nobody would believe it
                 return
-            self._pair.put(judged.name, judged.parts, whole, home=True)
+            # who may put there has no say in how long this site keeps it
+            self._pair.put(judged.name, judged.parts, Whole(whole.data, None), home=True)
         self._returned.append(judged.name)
 
     def _copy_points(self, waiting: Mapping[str, Judged]) -> tuple[str, ...]:
         """Copy points in the order of ancestors, each once all is there that it names; returns those held back."""
         left = dict(waiting)
+        # of a class that came after the root was read: the next run knows it
+        self._left |= self._pair.unknown
         by_id = {judged.parts.sha256: name for name, judged in waiting.items()}
         parents: dict[str, set[str]] = {}
         before = None

@@ -116,6 +116,12 @@ class Servers:
         for server in list(self._answering):
             server.revive()
 
+    def rest(self) -> None:
+        """Let none of them go on with what a test has told its buckets to do."""
+        for server in list(self._answering):
+            if server.server.running:
+                server.rest()
+
     def down(self) -> None:
         """End all of them, those as well that did not start."""
         for server in self._made:

@@ -84,6 +84,10 @@ class TestInventory:
             ([{**FAR, "wait_timeout": 0}], r"\.wait_timeout: 0 is no number"),
             ([{**FAR, "wait_timeout": True}], r"\.wait_timeout: True is no number"),
             ([FAR, FAR], r"replicas\[1\].name: is that of another replica"),
+            ([FAR, {**FAR, "name": "near"}], r"replicas\[1\].url: is that of another replica"),
+            ([{"name": "far", "url": "file:///srv//x/../backup"}], r"\.url: is that of the repository itself"),
+            ([{**FAR, "url": "s3://user:CANARY@far/prod"}], r"\.url: .*no credentials"),
+            ([{**FAR, 1: 2, "b": 3}], r"\.1: is not a key"),
         ],
     )
     def test_what_cannot_be_meant_is_refused(self, given: t.Any, told: str) -> None:

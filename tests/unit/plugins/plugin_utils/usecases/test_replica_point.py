@@ -112,6 +112,18 @@ def test_a_replica_that_is_behind_is_brought_up_to_date_first(sites: Sites) -> N
     assert held(sites.far) == held(sites.lab.store)
 
 
+def test_a_replica_that_is_behind_and_cannot_have_a_damaged_pack_does_not_have_the_point(sites: Sites) -> None:
+    backed_up(sites, b"1")
+    sites.clock.advance(hours=1)
+    before = held(sites.lab.store)
+    point = backed_up(sites, b"2")
+    (pack, *_more) = sorted(name for name in held(sites.lab.store) - before if name.startswith("packs/"))
+    for version in sites.lab.memory._versions[pack]:
+        version.data = b"x" * len(version.data)
+    with pytest.raises(ReplicaBehindError, match="could not be copied"):
+        bring(sites, point)
+
+
 def test_at_every_call_no_point_is_early(sites: Sites) -> None:
     point = backed_up(sites, b"new")
     watched = FaultyStore(sites.far)
@@ -160,6 +172,20 @@ class TestServers:
         sites.far.put_new(
             point, io.BytesIO(sites.lab.store.get(point)), lock_until=sites.clock() + dt.timedelta(days=500)
         )
+        assert len(self.brought(sites, point, after=2)) == 2
+
+    def test_a_point_whose_hosts_are_unchanged_and_whose_packs_never_came(self, sites: Sites) -> None:
+        """What an earlier run put, and the parent of this point, must be there as well."""
+        sites.far = MemoryStore(now=sites.clock)
+        before = held(sites.lab.store)
+        sites.clock.advance(hours=1)
+        point = backed_up(sites)
+        roots = {name for name in before if name.startswith("root/")}
+        for name in (held(sites.lab.store) - before) | roots:
+            until = sites.clock() + dt.timedelta(days=500)
+            sites.far.put_new(name, io.BytesIO(sites.lab.store.get(name)), lock_until=until)
+        with pytest.raises(ReplicaBehindError, match="did not bring it"):
+            self.brought(sites, point, after=10**6, seconds=5)
         assert len(self.brought(sites, point, after=2)) == 2
 
     def test_in_vain(self, sites: Sites) -> None:

@@ -12,6 +12,7 @@ import io
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
@@ -29,6 +30,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import 
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.file import FileStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import replicate
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.replica_objects import Pair
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.sites import MemorySource
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -234,6 +236,16 @@ class TestDamage:
         assert sites.replicate().renewed == 1
         assert sites.compare().short == 0
 
+    def test_a_rotten_version_with_the_longer_lock_keeps_nothing(self, sites: Sites) -> None:
+        sites.replicate()
+        name = one(sites, "packs")
+        data = sites.far.get(name)
+        replace(sites.far, name, None)
+        put(sites.far, name, data, sites.clock() + dt.timedelta(hours=1))
+        put(sites.far, name, b"x" * len(data), sites.clock() + dt.timedelta(days=3000))
+        assert sites.replicate(depth=Depth.CONTENT).renewed == 1
+        assert sites.compare(Depth.CONTENT).short == 0
+
 
 class TestOrder:
     def test_a_point_waits_for_what_cannot_be_read_now_and_its_children_with_it(self, sites: Sites) -> None:
@@ -253,6 +265,30 @@ class TestOrder:
         again = sites.replicate()
         assert not again.held_back
         assert sites.far_points() == points
+
+    def test_another_version_is_read_where_the_newest_rests(self, sites: Sites) -> None:
+        """Once carried, the current version may be in an archive class and the one before it not."""
+        name = one(sites, "packs")
+        later = sites.clock() + dt.timedelta(days=900)
+        put(sites.lab.store, name, sites.lab.store.get(name), later)
+        newest = list(sites.lab.store.list(name))[-1].version
+        inner = MemoryStore._get
+
+        def resting(store: MemoryStore, of: str, version: str | None) -> bytes:
+            if (of, version) == (name, newest):
+                raise ArchivedError("rests in an archive class", item=of, remedy="Ask for it back")
+            return inner(store, of, version)
+
+        with mock.patch.object(MemoryStore, "_get", resting):
+            assert not sites.replicate().held_back
+        assert longest_locks(sites.far)[name] >= later
+
+    def test_a_point_waits_for_a_pack_of_a_class_that_came_after_the_root_was_read(self, sites: Sites) -> None:
+        name = one(sites, "packs")
+        with mock.patch.object(Pair, "_known", lambda _pair, parts: parts.sha256 != names.parse(name).sha256):
+            assert sites.replicate().held_back
+        assert not early_points(sites.lab.store, sites.far)
+        assert not sites.replicate().held_back
 
     def test_a_point_comes_after_its_parent_whatever_their_names(self, sites: Sites) -> None:
         parent = one(sites, "points", 1)
@@ -371,9 +407,26 @@ class TestCompares:
             assert state.objects == len(held(sites.lab.store))
 
     def test_what_is_behind_is_a_warning(self, sites: Sites) -> None:
+        sites.replicate()
+        sites.clock.advance(hours=1)
+        backed_up(sites, b"late")
+        state = sites.compare()
+        assert state.lacking > 2
+        assert {finding.severity for finding in state.findings} == {Severity.WARNING}
+
+    def test_an_empty_replica_is_an_error(self, sites: Sites) -> None:
         state = sites.compare()
         assert state.lacking == len(held(sites.lab.store))
-        assert {finding.severity for finding in state.findings} == {Severity.WARNING}
+        assert "is empty" in next(f.problem for f in state.findings if f.severity is Severity.ERROR)
+
+    @pytest.mark.parametrize("kind", ["packs", "manifests", "bodies"])
+    def test_what_a_point_of_the_replica_names_and_it_lacks_is_an_error(self, sites: Sites, kind: str) -> None:
+        sites.replicate()
+        name = one(sites, kind)
+        replace(sites.far, name, None)
+        state = sites.compare()
+        assert state.lag.seconds == 0
+        assert [f.item for f in state.findings if f.severity is Severity.ERROR] == [name]
 
     def test_what_the_repository_has_lost_is_an_error(self, sites: Sites) -> None:
         sites.replicate()
@@ -384,7 +437,7 @@ class TestCompares:
         (finding,) = state.findings
         assert (finding.severity, finding.item) == (Severity.ERROR, name)
         # and nothing is taken from the replica for it
-        sites.replicate()
+        assert [finding.item for finding in sites.replicate().findings] == [name]
         assert name in held(sites.far)
 
     def test_what_has_expired_in_the_repository_is_none(self, sites: Sites) -> None:
@@ -416,12 +469,20 @@ class TestCompares:
         assert not sites.compare().findings
         assert not problems(sites.lab.verify())
 
+    def test_what_no_key_of_the_repository_signed_does_not_come_home(self, sites: Sites) -> None:
+        sites.replicate()
+        data = b"x" * 1000
+        name = names.for_record("restore", sites.clock(), data)
+        put(sites.far, name, data, sites.clock() + dt.timedelta(days=36500))
+        assert sites.replicate().returned == ()
+        assert name not in held(sites.lab.store)
+
     def test_many_are_counted_and_some_named(self, sites: Sites) -> None:
         for number in range(30):
             sites.clock.advance(minutes=1)
             backed_up(sites, b"%d" % number)
         state = sites.compare()
-        assert len(state.findings) == 21
+        assert len(state.findings) == 1 + 21
         assert state.findings[-1].item == f"{state.lacking - 20} more objects"
 
 
