@@ -196,7 +196,8 @@ def restored(software: Software) -> tuple[Run, list[str], dict[str, int]]:
     """All of it broken, and brought back by one task; what is different after that, and how often units took it up."""
     software.write(BROKEN)
     software.take_up()
-    assert answers(software) == dict.fromkeys(NAMES, False)
+    # nginx says that it reloads, and its old workers answer a while longer
+    wait_for(lambda: answers(software) == dict.fromkeys(NAMES, False), "the end of what was good")
     before = software.services()
     run = software.lab.play([restore("restore", newest=True)]).ok()
     taken = {unit: int(software.taken(unit)) - int(told["taken"]) for unit, told in before.items()}
