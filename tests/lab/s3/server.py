@@ -86,7 +86,6 @@ class S3Server(abc.ABC):
         self.endpoint = ""
         self.keys: Mapping[str, Keys] = {}
         self._daemons: list[Daemon] = []
-        self._buckets: list[str] = []
         self._clients: dict[str, t.Any] = {}
 
     @abc.abstractmethod
@@ -134,9 +133,10 @@ class S3Server(abc.ABC):
 
     def rest(self) -> None:
         """Let no bucket go on by itself: lifecycle rules are work for the server as long as it runs."""
-        while self._buckets:
-            with contextlib.suppress(botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError):
-                self.client().delete_bucket_lifecycle(Bucket=self._buckets.pop())
+        with contextlib.suppress(botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError):
+            for bucket in self.client().list_buckets()["Buckets"]:
+                with contextlib.suppress(botocore.exceptions.ClientError):
+                    self.client().delete_bucket_lifecycle(Bucket=bucket["Name"])
 
     def down(self) -> None:
         """End all of it."""
@@ -156,7 +156,6 @@ class S3Server(abc.ABC):
     def make_bucket(self, *, lock: bool = True, name: str = "") -> str:
         """Make a bucket of the owner's with versions, by default with object lock; returns its name."""
         bucket = name or f"lab-{secrets.token_hex(6)}"
-        self._buckets.append(bucket)
         s3 = self.client()
         if lock:
             s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
