@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import typing as t
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from ..errors import HoldfastError, RunAbandonedError
-from .base import Listed, Store, Stored
+from .base import Store, Stored
+from .wrappers import WrapperStore
 
 
-class ElsewhereStore(Store):
+class ElsewhereStore(WrapperStore):
     """Reads at one site, a replica; puts to another one, or, where that does not take it, to the replica as well.
 
     :param reads: the replica.
@@ -22,34 +23,11 @@ class ElsewhereStore(Store):
     """
 
     def __init__(self, reads: Store, writes: Callable[[], Store]) -> None:
-        self.location = reads.location
+        super().__init__(reads)
         #: What people must know of puts that went to the replica.
         self.told: list[str] = []
-        self._reads = reads
         self._writes = writes
         self._written: Store | None = None
-
-    @property
-    def identity(self) -> str:
-        """That of the replica."""
-        return self._reads.identity
-
-    @property
-    def enforced(self) -> bool:
-        """What the replica says."""
-        return self._reads.enforced
-
-    def _require_future(self, name: str, lock: dt.datetime) -> None:
-        """The store that it is put to asks its clock."""
-
-    def _clock(self) -> dt.datetime:
-        return self._reads.clock()
-
-    def _probe(self) -> None:
-        self._reads.probe()
-
-    def _prove_governance(self) -> None:
-        self._reads.prove_governance()
 
     def _put(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
         return self._put_somewhere(name, stream, lock_until, governance=False)
@@ -69,21 +47,12 @@ class ElsewhereStore(Store):
             if start is None:
                 raise
             stream.seek(start)
-            stored = self._reads.put_new(name, stream, lock_until=lock_until, governance=governance)
-            self.told.append(f"{name} was put to {self._reads.location} alone, and not to the repository: {e}")
+            stored = self._inner.put_new(name, stream, lock_until=lock_until, governance=governance)
+            self.told.append(f"{name} was put to {self._inner.location} alone, and not to the repository: {e}")
             return stored
 
-    def _get(self, name: str, version: str | None) -> bytes:
-        return self._reads.get(name, version=version)
-
-    def _head(self, name: str, version: str | None) -> Listed:
-        return self._reads.head(name, version=version)
-
-    def _list(self, prefix: str) -> Iterator[Listed]:
-        return self._reads.list(prefix)
-
     def _hold(self, name: str, version: str, on: bool) -> None:
-        self._reads.hold(name, version, on=on)
+        self._inner.hold(name, version, on=on)
 
     def _bring_back(self, name: str, version: str, days: int, tier: str) -> None:
-        self._reads.bring_back(name, version, days=days, tier=tier)
+        self._inner.bring_back(name, version, days=days, tier=tier)

@@ -65,7 +65,46 @@ class Patience:
         raise AssertionError("counting ends")
 
 
-class RetryStore(Store):
+class WrapperStore(Store):
+    """A store around another one, of which it passes on what is read. What writes each wrapper says for itself."""
+
+    def __init__(self, inner: Store) -> None:
+        self.location = inner.location
+        self._inner = inner
+
+    @property
+    def identity(self) -> str:
+        """That of the store inside."""
+        return self._inner.identity
+
+    @property
+    def enforced(self) -> bool:
+        """What the store inside says."""
+        return self._inner.enforced
+
+    def _require_future(self, name: str, lock: dt.datetime) -> None:
+        """The store that it is put to asks its clock."""
+
+    def _clock(self) -> dt.datetime:
+        return self._inner.clock()
+
+    def _probe(self) -> None:
+        self._inner.probe()
+
+    def _prove_governance(self) -> None:
+        self._inner.prove_governance()
+
+    def _get(self, name: str, version: str | None) -> bytes:
+        return self._inner.get(name, version=version)
+
+    def _head(self, name: str, version: str | None) -> Listed:
+        return self._inner.head(name, version=version)
+
+    def _list(self, prefix: str) -> Iterator[Listed]:
+        return self._inner.list(prefix)
+
+
+class RetryStore(WrapperStore):
     """Calls again after a TransientError, and after nothing else, as :class:`Patience` says.
 
     A put is rewound to where its stream stood; one that cannot be rewound is tried once. A list is begun again only
@@ -84,22 +123,8 @@ class RetryStore(Store):
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
-        self.location = inner.location
-        self._inner = inner
+        super().__init__(inner)
         self._again = Patience(attempts=attempts, base_seconds=base_seconds, sleep=sleep, random=random).again
-
-    @property
-    def identity(self) -> str:
-        """That of the store inside."""
-        return self._inner.identity
-
-    @property
-    def enforced(self) -> bool:
-        """What the store inside says."""
-        return self._inner.enforced
-
-    def _require_future(self, name: str, lock: dt.datetime) -> None:
-        """The store inside asks its clock."""
 
     def _clock(self) -> dt.datetime:
         return self._again(self._inner.clock)
@@ -150,35 +175,15 @@ class RetryStore(Store):
         self._again(lambda: self._inner.bring_back(name, version, days=days, tier=tier))
 
 
-class GuardedStore(Store):
+class GuardedStore(WrapperStore):
     """Asks before each write whether it may still be made.
 
     :param may_write: raises where the process that controls this run is gone; what it raises is passed on as it is.
     """
 
     def __init__(self, inner: Store, may_write: Callable[[], None]) -> None:
-        self.location = inner.location
-        self._inner = inner
+        super().__init__(inner)
         self._may_write = may_write
-
-    @property
-    def identity(self) -> str:
-        """That of the store inside."""
-        return self._inner.identity
-
-    @property
-    def enforced(self) -> bool:
-        """What the store inside says."""
-        return self._inner.enforced
-
-    def _require_future(self, name: str, lock: dt.datetime) -> None:
-        """The store inside asks its clock."""
-
-    def _clock(self) -> dt.datetime:
-        return self._inner.clock()
-
-    def _probe(self) -> None:
-        self._inner.probe()
 
     def _put(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
         self._may_write()
@@ -187,18 +192,6 @@ class GuardedStore(Store):
     def _put_governed(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
         self._may_write()
         return self._inner.put_new(name, stream, lock_until=lock_until, governance=True)
-
-    def _prove_governance(self) -> None:
-        self._inner.prove_governance()
-
-    def _get(self, name: str, version: str | None) -> bytes:
-        return self._inner.get(name, version=version)
-
-    def _head(self, name: str, version: str | None) -> Listed:
-        return self._inner.head(name, version=version)
-
-    def _list(self, prefix: str) -> Iterator[Listed]:
-        return self._inner.list(prefix)
 
     def _hold(self, name: str, version: str, on: bool) -> None:
         self._may_write()
@@ -209,35 +202,15 @@ class GuardedStore(Store):
         self._inner.bring_back(name, version, days=days, tier=tier)
 
 
-class DryRunStore(Store):
+class DryRunStore(WrapperStore):
     """Keeps puts in memory and answers from them first, then from the store inside, which gets no object and no hold.
 
     Check mode is this store. A hold on a version of the store inside is checked and then forgotten.
     """
 
     def __init__(self, inner: Store) -> None:
-        self.location = inner.location
-        self._inner = inner
+        super().__init__(inner)
         self._own = MemoryStore(inner.location, now=inner.clock)
-
-    @property
-    def identity(self) -> str:
-        """That of the store inside."""
-        return self._inner.identity
-
-    @property
-    def enforced(self) -> bool:
-        """What the store inside says."""
-        return self._inner.enforced
-
-    def _clock(self) -> dt.datetime:
-        return self._inner.clock()
-
-    def _probe(self) -> None:
-        self._inner.probe()
-
-    def _prove_governance(self) -> None:
-        self._inner.prove_governance()
 
     def _put(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
         return self._own.put_new(name, stream, lock_until=lock_until)
