@@ -128,12 +128,12 @@ class Finding:
 def read_classes(value: t.Any, findings: list[Finding]) -> dict[str, RetentionClass]:
     """Read ``holdfast_classes`` over the built-in classes; what is wrong is added to *findings*."""
     classes = {}
-    for name, given in {**DEFAULT_CLASSES, **_mapping("holdfast_classes", value, findings)}.items():
+    for name, given in {**DEFAULT_CLASSES, **read_mapping("holdfast_classes", value, findings)}.items():
         key = f"holdfast_classes.{name}"
         if not _named(key, name, CLASS_NAME, "a small letter, then letters, digits or dashes", findings):
             continue
-        fields = _mapping(key, given, findings)
-        _known(key, fields, ("days", "mode", "maximum"), findings)
+        fields = read_mapping(key, given, findings)
+        read_known(key, fields, ("days", "mode", "maximum"), findings)
         days, mode, maximum = fields.get("days"), fields.get("mode", "compliance"), fields.get("maximum")
         if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= _LONGEST_DAYS:
             findings.append(Finding(f"{key}.days", f"{days!r} is not a number of days", f"Give 1 to {_LONGEST_DAYS}."))
@@ -197,12 +197,12 @@ def refuse(findings: Sequence[Finding], *, host: str | None = None) -> None:
 def read_tiers(value: t.Any, classes: Mapping[str, RetentionClass], findings: list[Finding]) -> dict[str, Tier]:
     """Read ``holdfast_tiers`` over the built-in tiers; what is wrong is added to *findings*."""
     tiers = {}
-    for name, given in {**DEFAULT_TIERS, **_mapping("holdfast_tiers", value, findings)}.items():
+    for name, given in {**DEFAULT_TIERS, **read_mapping("holdfast_tiers", value, findings)}.items():
         key = f"holdfast_tiers.{name}"
         if not _named(key, name, TIER_NAME, "tier and a number, like tier0", findings):
             continue
-        fields = {**DEFAULT_TIERS.get(name, DEFAULT_TIERS[DEFAULT_TIER]), **_mapping(key, given, findings)}
-        _known(key, fields, ("class", "rpo", "rto"), findings)
+        fields = {**DEFAULT_TIERS.get(name, DEFAULT_TIERS[DEFAULT_TIER]), **read_mapping(key, given, findings)}
+        read_known(key, fields, ("class", "rpo", "rto"), findings)
         if not isinstance(fields["class"], str) or fields["class"] not in classes:
             remedy = f"Use one of {', '.join(sorted(classes))}, or declare it in holdfast_classes."
             findings.append(Finding(f"{key}.class", f"no class {fields['class']!r}", remedy))
@@ -224,12 +224,12 @@ def _read_components(
     components: dict[str, Component] = {}
     for position, given in enumerate(value):
         key = f"holdfast_components[{position}]"
-        fields = _mapping(key, {"preset": given} if isinstance(given, str) else given, findings)
+        fields = read_mapping(key, {"preset": given} if isinstance(given, str) else given, findings)
         kind = sources.kind_of(fields)
         if kind not in (FILES, *sources.KEYS):
             findings.append(_no_kind(key, kind))
             continue
-        _known(key, fields, sources.KEYS.get(kind, _COMPONENT_KEYS), findings)
+        read_known(key, fields, sources.KEYS.get(kind, _COMPONENT_KEYS), findings)
         named = fields.get("preset") if kind == FILES else None
         preset = _read_preset(f"{key}.preset", named, presets, findings)
         if preset is None:
@@ -279,8 +279,8 @@ def read_pushed(
         findings.append(Finding("content", "is no list of texts", 'Give one, like [{name: ilo, text: "{{ … }}"}].'))
     for position, value in enumerate(given):
         key = f"content[{position}]"
-        fields = _mapping(key, value, findings)
-        _known(key, fields, sources.PUSHED_KEYS, findings)
+        fields = read_mapping(key, value, findings)
+        read_known(key, fields, sources.PUSHED_KEYS, findings)
         name = str(fields.get("name", ""))
         if not _named(f"{key}.name", name, COMPONENT_NAME, "a small letter, then letters, digits, _ or -", findings):
             continue
@@ -461,8 +461,8 @@ def read_excludes(key: str, value: t.Any, findings: list[Finding]) -> tuple[Excl
         return ()
     excludes = []
     for position, given in enumerate(value):
-        fields = _mapping(f"{key}[{position}]", given, findings)
-        _known(f"{key}[{position}]", fields, ("pattern", "reason"), findings)
+        fields = read_mapping(f"{key}[{position}]", given, findings)
+        read_known(f"{key}[{position}]", fields, ("pattern", "reason"), findings)
         pattern, reason = fields.get("pattern"), fields.get("reason")
         if not isinstance(pattern, str) or not pattern or not isinstance(reason, str) or not reason:
             remedy = "Give both, like {pattern: '*.bak', reason: transient}."
@@ -475,7 +475,8 @@ def read_excludes(key: str, value: t.Any, findings: list[Finding]) -> tuple[Excl
     return tuple(excludes)
 
 
-def _mapping(key: str, value: t.Any, findings: list[Finding]) -> Mapping[str, t.Any]:
+def read_mapping(key: str, value: t.Any, findings: list[Finding]) -> Mapping[str, t.Any]:
+    """A mapping, empty where nothing is given; what is none is added to *findings*."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -484,7 +485,8 @@ def _mapping(key: str, value: t.Any, findings: list[Finding]) -> Mapping[str, t.
     return value
 
 
-def _known(key: str, fields: Mapping[str, t.Any], allowed: Sequence[str], findings: list[Finding]) -> None:
+def read_known(key: str, fields: Mapping[str, t.Any], allowed: Sequence[str], findings: list[Finding]) -> None:
+    """Add each key to *findings* that is none of *allowed*."""
     findings.extend(
         Finding(f"{key}.{field}", "is not a key of this version", f"Known here: {', '.join(allowed)}.")
         for field in fields

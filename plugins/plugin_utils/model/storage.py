@@ -18,7 +18,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from .keep import RECORD_EXTRA_DAYS
-from .policy import Finding
+from .policy import Finding, read_known, read_mapping
 from .retention import RENEWAL_DAYS, RetentionClass, grace
 
 ENCRYPTIONS = ("none", "sse-s3", "sse-kms")
@@ -211,8 +211,8 @@ def read_storage(value: t.Any, classes: Mapping[str, RetentionClass], findings: 
 
     :param classes: those that are declared, by name.
     """
-    fields = _mapping("storage", value, findings)
-    _known("storage", fields, _KEYS, findings)
+    fields = read_mapping("storage", value, findings)
+    read_known("storage", fields, _KEYS, findings)
     return Storage(
         **_read_encryption(fields, findings),
         public_access_block=_read_public_access(fields.get("public_access_block"), findings),
@@ -242,8 +242,8 @@ def _read_encryption(fields: Mapping[str, t.Any], findings: list[Finding]) -> di
 def _read_public_access(value: t.Any, findings: list[Finding]) -> dict[str, bool] | None:
     if value is None:
         return None
-    fields = _mapping("storage.public_access_block", value, findings)
-    _known("storage.public_access_block", fields, PUBLIC_ACCESS, findings)
+    fields = read_mapping("storage.public_access_block", value, findings)
+    read_known("storage.public_access_block", fields, PUBLIC_ACCESS, findings)
     return {
         name: _flag(f"storage.public_access_block.{name}", fields.get(name), findings) is not False
         for name in PUBLIC_ACCESS
@@ -254,13 +254,13 @@ def _read_archive(
     fields: Mapping[str, t.Any], classes: Mapping[str, RetentionClass], findings: list[Finding]
 ) -> dict[str, Archive]:
     found = {}
-    given_classes = _mapping("storage.archive", fields.get("archive"), findings)
+    given_classes = read_mapping("storage.archive", fields.get("archive"), findings)
     if given_classes and fields.get("lifecycle") is False:
         findings.append(Finding("storage.archive", "takes lifecycle rules", "Leave storage.lifecycle out."))
     for name, value in given_classes.items():
         key = f"storage.archive.{name}"
-        given = _mapping(key, value, findings)
-        _known(key, given, ("storage_class", "days"), findings)
+        given = read_mapping(key, value, findings)
+        read_known(key, given, ("storage_class", "days"), findings)
         kept = classes.get(name)
         if kept is None:
             findings.append(Finding(key, "is no retention class", f"There are: {', '.join(sorted(classes))}."))
@@ -287,8 +287,8 @@ def _read_archive(
 def _read_logging(value: t.Any, findings: list[Finding]) -> Logging | None:
     if value is None:
         return None
-    fields = _mapping("storage.logging", value, findings)
-    _known("storage.logging", fields, ("bucket", "prefix"), findings)
+    fields = read_mapping("storage.logging", value, findings)
+    read_known("storage.logging", fields, ("bucket", "prefix"), findings)
     bucket, prefix = fields.get("bucket"), fields.get("prefix") or ""
     if not isinstance(bucket, str) or not _BUCKET.fullmatch(bucket):
         findings.append(Finding("storage.logging.bucket", f"{bucket!r} is no bucket", "Give the name of another one."))
@@ -305,8 +305,8 @@ def _read_replication(fields: Mapping[str, t.Any], findings: list[Finding]) -> R
         # AWS copies nothing of that unless its rule names a key of the other side
         remedy = "Encrypt by sse-s3, or let the collection copy: holdfast_repository.replicas."
         findings.append(Finding("storage.replication", "does not copy what sse-kms has encrypted", remedy))
-    given = _mapping("storage.replication", value, findings)
-    _known("storage.replication", given, ("role", "destination"), findings)
+    given = read_mapping("storage.replication", value, findings)
+    read_known("storage.replication", given, ("role", "destination"), findings)
     role, destination = given.get("role") or "", given.get("destination")
     if role and not (isinstance(role, str) and _ROLE.fullmatch(role)):
         remedy = "Give its ARN, like arn:aws:iam::123456789012:role/replication."
@@ -363,20 +363,3 @@ def _flag(key: str, value: t.Any, findings: list[Finding]) -> bool | None:
         return value
     findings.append(Finding(key, f"{value!r} is neither true nor false", "Give one of them."))
     return None
-
-
-def _mapping(key: str, value: t.Any, findings: list[Finding]) -> Mapping[str, t.Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        findings.append(Finding(key, "is not a mapping", "Give keys and values."))
-        return {}
-    return value
-
-
-def _known(key: str, fields: Mapping[str, t.Any], allowed: Sequence[str], findings: list[Finding]) -> None:
-    findings.extend(
-        Finding(f"{key}.{field}", "is not a key of this version", f"Known here: {', '.join(allowed)}.")
-        for field in fields
-        if field not in allowed
-    )

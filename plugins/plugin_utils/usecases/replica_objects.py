@@ -20,10 +20,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..errors import ArchivedError, CorruptError, FormatError, IntegrityError, ObjectMissingError, TrustError
 from ..format import names
+from ..format import statement as statement_format
 from ..format.names import Kind, ObjectName
 from ..model import keep
+from ..model.point import Statement
 from ..model.replica import CopiedBy, Depth
 from ..store.base import Listed, Store
+from . import objects
 from .points import CLOCK_SKEW
 from .repository import Repository, link_lock
 
@@ -244,6 +247,10 @@ class Pair:
                 return Whole(data, max(resting, default=version.lock_until))
             wrong = IntegrityError("has no version with the digest that its name promises", item=name)
         raise wrong or ObjectMissingError(f"{store.location} does not hold it any more", item=name)
+
+    def statement(self, point: str) -> Statement:
+        """What a point of the repository says; raises FormatError, StoreError."""
+        return statement_format.read(objects.read(self.near, point), what=point)[0]
 
     def put(self, name: str, parts: ObjectName, whole: Whole, *, home: bool = False) -> None:
         """Put a copy at the replica, or *home*, locked as long as it must be; raises StoreError."""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from ..errors import FormatError, HoldfastError, ReplicaBehindError, RunAbandonedError, TransientError
 from ..format import body as body_format
 from ..format import names
-from ..format import statement as statement_format
 from ..format.names import Kind
 from ..model import instant
 from ..model.point import Statement, StreamState
@@ -50,7 +49,7 @@ def bring(
         _await(repository, replica, point, monotonic, sleep)
         return
     pair = connect(repository, replica)
-    statement, _envelope = statement_format.read(objects.read(pair.near, point), what=point)
+    statement = pair.statement(point)
     if not pair.seeded or not set(statement.parents) <= _ids(pair):
         found = replicate(repository, replica, depth=Depth.NAMES)
         if not _is_there(pair, point) or _lacking(pair, statement):
@@ -128,7 +127,7 @@ def _await(
         try:
             pair = connect(repository, replica)
             if not put:
-                statement, _envelope = statement_format.read(objects.read(pair.near, point), what=point)
+                statement = pair.statement(point)
                 put = list(_newly_put(pair, point, statement))
             # what its own run put comes last: only then the whole is looked at
             lacking = [name for name in put if not _is_there(pair, name)] or _lacking(pair, statement)

@@ -214,10 +214,9 @@ class _Comparison:
 
     def _named_by(self, point: str) -> set[str]:
         try:
-            statement, _envelope = statement_format.read(objects.read(self._pair.near, point), what=point)
+            return named(self._pair, self._pair.statement(point))
         except (FormatError, CorruptError, ObjectMissingError, IntegrityError):
             return set()
-        return named(self._pair, statement)
 
     def _told(self, lag: Lag) -> tuple[tuple[Verdict, Severity, str, str], ...]:
         name = self._replica.name
