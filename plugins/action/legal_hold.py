@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import results
+from ..plugin_utils.adapter import storage_results
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
 from ..plugin_utils.usecases import legal_hold
@@ -37,4 +37,4 @@ class ActionModule(HoldfastAction):
         )
         on = options["state"] == "present"
         held = (legal_hold.present if on else legal_hold.absent)(repository, scope)
-        return results.holding(held, on=on, diff=self._task.diff)
+        return storage_results.holding(held, on=on, diff=self._task.diff)

@@ -8,7 +8,7 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import hosts, replicas, results, run
+from ..plugin_utils.adapter import acknowledge, hosts, results, run
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
 from ..plugin_utils.errors import IncompleteError
@@ -64,7 +64,7 @@ class ActionModule(HoldfastAction):
             most_carried=options.number("carry_limit", 0, 1_000_000),
             check=options.check,
         )
-        result = {"run": run.RUN_ID, **results.sealed_point(replicas.acknowledged(location, sealed))}
+        result = {"run": run.RUN_ID, **results.sealed_point(acknowledge.acknowledged(location, sealed))}
         if sealed.sealed and not sealed.complete and not options["allow_incomplete"]:
             lacking = ", ".join([*sealed.failed, *sealed.missing])
             raise IncompleteError(

@@ -7,9 +7,9 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import record_results, results
+from ..plugin_utils.adapter import record_results, results, storage_options, storage_results
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import ASKING, CHANGE, PEOPLE, POLICY, REPOSITORY, STORAGE, Location, Options
+from ..plugin_utils.adapter.options import ASKING, CHANGE, PEOPLE, POLICY, REPOSITORY, Location, Options
 from ..plugin_utils.errors import PolicyError
 from ..plugin_utils.usecases import prune, storage, succession
 
@@ -19,7 +19,7 @@ class ActionModule(HoldfastAction):
 
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
-        **STORAGE,
+        **storage_options.STORAGE,
         **PEOPLE,
         **ASKING,
         **CHANGE,
@@ -48,7 +48,7 @@ class ActionModule(HoldfastAction):
             rotate=tuple(options["rotate"]),
             remove=tuple(options["remove"]),
         )
-        asked, asking, keyring = options.storage(wanted.classes), options.asking(), location.keyring()
+        asked, asking, keyring = storage_options.storage(options, wanted.classes), options.asking(), location.keyring()
         bucket = None if asked is None else location.bucket()
         store = location.store(check=options.check, create=location.pin is None)
         ready = None
@@ -68,4 +68,4 @@ class ActionModule(HoldfastAction):
         to_sign = options["to_sign"]
         if outcome.pending is not None:
             record_results.write_to_sign(outcome.pending, to_sign, check=options.check)
-        return results.repository(location, outcome, ready, to_sign=to_sign, diff=self._task.diff)
+        return storage_results.repository(location, outcome, ready, to_sign=to_sign, diff=self._task.diff)

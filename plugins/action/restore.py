@@ -7,9 +7,9 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import compare_results, restore_results, run
+from ..plugin_utils.adapter import archive_options, compare_results, restore_results, run
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import ARCHIVED, CHANGE, REPOSITORY, SELECTION, Options
+from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, SELECTION, Options
 from ..plugin_utils.adapter.sides import declared
 from ..plugin_utils.adapter.trip import HostTrip
 from ..plugin_utils.capture.host import Host
@@ -26,7 +26,7 @@ class ActionModule(HoldfastAction):
         **REPOSITORY,
         **CHANGE,
         **SELECTION,
-        **ARCHIVED,
+        **archive_options.ARCHIVED,
         "under": {"type": "str"},
         "in_place": {"type": "bool", "default": False},
         "exact": {"type": "bool", "default": False},
@@ -50,7 +50,7 @@ class ActionModule(HoldfastAction):
             "host_id": None if source or own == target else own,
             "selection": options.selection(),
             "context": Context(target, place, run.actor(task_vars), options.change()),
-            "retrieval": options.retrieval(self._display.display),
+            "retrieval": archive_options.retrieval(options, self._display.display),
             "check": options.check,
         }
         repository, keyring = location.repository(check=options.check), location.keyring()

@@ -8,7 +8,7 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import hosts, replicas, results, run
+from ..plugin_utils.adapter import acknowledge, hosts, results, run
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import CHANGE, CONTENT, POLICY, REPOSITORY, Options
 from ..plugin_utils.adapter.trip import HostTrip
@@ -67,6 +67,6 @@ class ActionModule(HoldfastAction):
         if repository is not None:
             means = seal_point.Means(repository, location.keyring(), location.stamping())
             sealed = seal_point.reach_and_seal(folder, lambda: means, later_batches=False, check=options.check)
-            sealed = replicas.acknowledged(location, sealed)
+            sealed = acknowledge.acknowledged(location, sealed)
             point = {"recovery_point": sealed.id or "", "warnings": list(sealed.warnings)}
         return {**point, **results.receipt(receipt, diff=self._task.diff)}

@@ -31,15 +31,12 @@ from ..model.policy import Finding, Policy, read_classes, read_policy, read_push
 from ..model.replica import CopiedBy
 from ..model.retention import RetentionClass
 from ..model.root import Person, Quorum
-from ..model.storage import ENCRYPTIONS, PUBLIC_ACCESS, Storage, read_storage
 from ..model.verification import Sample
 from ..store.base import Store
 from ..store.elsewhere import ElsewhereStore
 from ..store.file import FileStore
 from ..store.s3_settings import S3Settings, read_bucket
-from ..usecases.archived import FAIL, HOWS, TIERS, Retrieval
 from ..usecases.choose import Selection
-from ..usecases.replica_objects import Replica
 from ..usecases.repository import Repository, open_repository
 from ..usecases.seal_point import Means
 from ..usecases.stamps import TimeStamping
@@ -49,6 +46,7 @@ from . import run
 
 if t.TYPE_CHECKING:
     from ..store.s3_bucket import S3Bucket
+    from ..usecases.replica_objects import Replica
 
 # as amazon.aws names them, and what it says they mean; the last three it has not
 S3: Mapping[str, t.Any] = {
@@ -123,34 +121,6 @@ ASKING: Mapping[str, t.Any] = {
     "ticket": {"type": "str"},
     "valid_days": {"type": "int", "default": 7},
 }
-STORAGE: Mapping[str, t.Any] = {
-    "storage": {
-        "type": "dict",
-        "options": {
-            "encryption": {"type": "str", "choices": list(ENCRYPTIONS), "default": "none"},
-            "kms_key_id": {"type": "str"},
-            "public_access_block": {
-                "type": "dict",
-                "options": {name: {"type": "bool", "default": True} for name in PUBLIC_ACCESS},
-            },
-            "tls_only": {"type": "bool"},
-            "vpc_endpoints": {"type": "list", "elements": "str"},
-            "source_networks": {"type": "list", "elements": "str"},
-            "allowed_networks": {"type": "list", "elements": "str", "default": []},
-            "lifecycle": {"type": "bool", "default": True},
-            "abort_uploads_days": {"type": "int", "default": 7},
-            "archive": {"type": "dict", "default": {}},
-            "logging": {
-                "type": "dict",
-                "options": {"bucket": {"type": "str", "required": True}, "prefix": {"type": "str", "default": ""}},
-            },
-            "replication": {
-                "type": "dict",
-                "options": {"role": {"type": "str"}, "destination": {"type": "str", "required": True}},
-            },
-        },
-    },
-}
 CHANGE: Mapping[str, t.Any] = {
     "change": {
         "type": "dict",
@@ -172,12 +142,6 @@ SELECTION: Mapping[str, t.Any] = {
     "newest": {"type": "bool", "default": False},
     "components": {"type": "list", "elements": "str"},
     "paths": {"type": "list", "elements": "str"},
-}
-
-ARCHIVED: Mapping[str, t.Any] = {
-    "archived": {"type": "str", "default": FAIL, "choices": list(HOWS)},
-    "archived_tier": {"type": "str", "default": "Standard", "choices": list(TIERS)},
-    "archived_days": {"type": "int", "default": 3},
 }
 
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -294,16 +258,6 @@ class Options:
         classes = read_classes(self.inherited("classes"), findings)
         refuse(findings)
         return classes
-
-    def storage(self, classes: Mapping[str, RetentionClass]) -> Storage | None:
-        """What the bucket should be, None where nothing is asked of it; raises PolicyError with every finding."""
-        given = self["storage"]
-        if given is None:
-            return None
-        findings: list[Finding] = []
-        found = read_storage(given, classes, findings)
-        refuse(findings)
-        return found
 
     def people(self) -> tuple[Person, ...] | None:
         """The people of the root, None where none are declared; raises PolicyError with every finding."""
@@ -433,14 +387,6 @@ class Options:
             paths=tuple(self["paths"] or ()),
         )
 
-    def retrieval(self, tell: Callable[[str], object]) -> Retrieval:
-        """What is done about packs that rest in an archive class.
-
-        :param tell: told what is waited for.
-        """
-        days = self.number("archived_days", 1, 365)
-        return Retrieval(self["archived"], self["archived_tier"], days, pause=run.pause, tell=tell)
-
     def change(self) -> Mapping[str, str]:
         """The run's change, with only what was given."""
         given = self.inherited("change") or {}
@@ -515,6 +461,8 @@ class Location:
 
     def replica_sites(self, *, check: bool = False) -> list[Replica]:
         """The replicas, none of them reached yet."""
+        from ..usecases.replica_objects import Replica
+
         return [
             Replica(
                 name=replica["name"],

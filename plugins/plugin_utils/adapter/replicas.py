@@ -15,31 +15,12 @@ from ..errors import HoldfastError, PolicyError, ReplicaBehindError, RunAbandone
 from ..model import instant
 from ..model.replica import CopiedBy, Depth, Lag, ReplicaState, Replicated
 from ..model.verification import Finding, Level, Report, Severity
-from ..usecases import replica_point, replicate
+from ..usecases import replicate
 from ..usecases.replica_objects import Replica
-from ..usecases.seal_point import Sealed
 from . import results
 from .options import Location, Options
 
 _SHOWN = 200
-
-
-def acknowledged(location: Location, sealed: Sealed) -> Sealed:
-    """This point once every replica that is waited for has it, with a warning for each that may do without.
-
-    Nothing is asked of anybody where no replica is waited for, or nothing was sealed.
-
-    :raises ReplicaBehindError: one that must have it has it not; the result of the task holds what was sealed.
-    """
-    waited = [replica for replica in location.replica_sites() if replica.wait]
-    if not waited or not sealed.sealed or not sealed.name:
-        return sealed
-    try:
-        warnings = replica_point.bring_to_all(location.repository(), waited, sealed.name)
-    except ReplicaBehindError as e:
-        e.details = {**results.sealed_point(sealed), **e.details}
-        raise
-    return dataclasses.replace(sealed, warnings=(*sealed.warnings, *warnings))
 
 
 def brought(location: Location, options: Options, *, diff: bool) -> dict[str, t.Any]:

@@ -15,11 +15,9 @@ from ..model import instant
 from ..model.root import ROOT_OPERATION, Root
 from ..model.verification import Finding, Level, Report, StreamSummary
 from ..usecases.leftovers import Shipping
-from ..usecases.legal_hold import Holding
 from ..usecases.prune import Pruned
 from ..usecases.run_folder import OpenPoint, Receipt
 from ..usecases.seal_point import Sealed
-from ..usecases.storage import Ready, results
 from ..usecases.succession import Outcome
 from ..usecases.verify_progress import spoken_bytes
 from .options import Location
@@ -91,29 +89,9 @@ def root(location: Location, outcome: Outcome, *, to_sign: str | None, diff: boo
             "lacking": list(outcome.approval.lacking),
         }
     if diff and outcome.before != outcome.after:
-        result["diff"] = {name: _lines(lines) for name, lines in (("before", outcome.before), ("after", outcome.after))}
-    return result
-
-
-def repository(
-    location: Location, outcome: Outcome, ready: Ready | None, *, to_sign: str | None, diff: bool
-) -> dict[str, t.Any]:
-    """What became of a repository's root, and of its bucket where that was asked for."""
-    result = root(location, outcome, to_sign=to_sign, diff=diff)
-    if ready is None:
-        return result
-    result["changed"] = result["changed"] or ready.changed
-    result["bucket_made"] = ready.made
-    result["storage"] = results(ready.outcomes)
-    if diff and ready.changed:
-        moved = [one for one in ready.outcomes if one.before != one.after]
-        sides = {
-            "before_header": f"{location.url} (bucket)",
-            "after_header": f"{location.url} (bucket)",
-            "before": {one.name: one.before for one in moved},
-            "after": {one.name: one.after for one in moved} if moved else {"bucket": "made"},
+        result["diff"] = {
+            name: diff_lines(side) for name, side in (("before", outcome.before), ("after", outcome.after))
         }
-        result["diff"] = [sides, *([result["diff"]] if "diff" in result else [])]
     return result
 
 
@@ -128,31 +106,7 @@ def pruned(location: Location, given: Pruned, *, diff: bool) -> dict[str, t.Any]
         "kept_last_copies": list(given.kept),
     }
     if diff and given.removed:
-        result["diff"] = {"before": _lines(given.removed), "after": ""}
-    return result
-
-
-def holding(given: Holding, *, on: bool, diff: bool) -> dict[str, t.Any]:
-    """What became of a legal hold.
-
-    :param on: it was put, and not ended.
-    """
-    changed = [f"{one.name}@{one.version}" for one in given.changed]
-    result: dict[str, t.Any] = {
-        # a record alone: all was held, and what people had signed ends it no more
-        "changed": bool(changed) or (on and bool(given.record)),
-        "subject": given.scope.subject,
-        "objects": len(given.objects),
-        "changed_objects": changed,
-        "missing": list(given.missing),
-        "record": given.record,
-    }
-    if diff and changed:
-        before, after = ("not held", "held") if on else ("held", "not held")
-        result["diff"] = {
-            "before": _lines([f"{name}: {before}" for name in changed]),
-            "after": _lines([f"{name}: {after}" for name in changed]),
-        }
+        result["diff"] = {"before": diff_lines(given.removed), "after": ""}
     return result
 
 
@@ -162,8 +116,9 @@ def inventory_line(pin: str) -> str:
     return f"holdfast_repository_id: '{pin}'"
 
 
-def _lines(lines: Sequence[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+def diff_lines(given: Sequence[str]) -> str:
+    """One side of a diff: a line for each."""
+    return "".join(f"{line}\n" for line in given)
 
 
 def _next_steps(location: Location, outcome: Outcome, to_sign: str | None) -> list[str]:

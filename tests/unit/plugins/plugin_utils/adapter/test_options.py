@@ -17,7 +17,12 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleUndefinedVariable
 from ansible.template import trust_as_template
-from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import options, run
+from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import (
+    archive_options,
+    options,
+    run,
+    storage_options,
+)
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter.options import Location, Options, plain
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import PolicyError, UnavailableError
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import sign
@@ -525,14 +530,14 @@ def test_a_maximum_of_a_class_is_read_with_it() -> None:
 def test_what_is_archived_is_asked_for_by_the_options(days: int) -> None:
     told: list[str] = []
     args = {"archived": "wait", "archived_tier": "Bulk", "archived_days": 7}
-    asked = made(args).retrieval(told.append)
+    asked = archive_options.retrieval(made(args), told.append)
     assert (asked.how, asked.tier, asked.days) == ("wait", "Bulk", 7)
     asked.tell("waiting")
     assert told == ["waiting"]
     # this process is the one that controls the run
     asked.pause(0)
     with pytest.raises(PolicyError, match="archived_days"):
-        made({**args, "archived_days": days}).retrieval(told.append)
+        archive_options.retrieval(made({**args, "archived_days": days}), told.append)
 
 
 def test_a_change_holds_what_was_given_as_text() -> None:
@@ -567,17 +572,17 @@ class TestStorage:
     CLASSES = made().classes()
 
     def test_nothing_asked_for_is_not_the_defaults(self) -> None:
-        assert made().storage(self.CLASSES) is None
-        assert made({"storage": {}}).storage(self.CLASSES) == Storage()
-        assert made(holdfast_storage={"tls_only": True}).storage(self.CLASSES) is None
+        assert storage_options.storage(made(), self.CLASSES) is None
+        assert storage_options.storage(made({"storage": {}}), self.CLASSES) == Storage()
+        assert storage_options.storage(made(holdfast_storage={"tls_only": True}), self.CLASSES) is None
 
     def test_all_that_is_wrong_is_told_at_once(self) -> None:
         given = {"source_networks": ["x"], "archive": {"d0030": {"storage_class": "GLACIER", "days": 1}}}
         with pytest.raises(PolicyError, match=r"storage\.source_networks: .* storage\.archive\.d0030: "):
-            made({"storage": given}).storage(self.CLASSES)
+            storage_options.storage(made({"storage": given}), self.CLASSES)
 
     def test_every_key_of_the_task_is_one_that_is_read(self) -> None:
-        known: t.Any = options.STORAGE["storage"]["options"]
+        known: t.Any = storage_options.STORAGE["storage"]["options"]
         findings: list[Finding] = []
         read_storage(dict.fromkeys(known), self.CLASSES, findings)
         assert findings == []

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import replicas
+from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import acknowledge, replicas
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter.options import Location, Options
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     PolicyError,
@@ -227,18 +227,18 @@ class TestAcknowledged:
     SEALED = Sealed(True, "main", "ab" * 32, True, 1, 0, 9, {}, (), name="points/x")
 
     def test_nobody_is_asked_where_nothing_is_waited_for(self) -> None:
-        assert replicas.acknowledged(location(FAR), self.SEALED) is self.SEALED
+        assert acknowledge.acknowledged(location(FAR), self.SEALED) is self.SEALED
 
     @pytest.mark.parametrize("more", [{"sealed": False}, {"name": ""}], ids=["waiting", "check"])
     def test_nor_where_nothing_was_sealed(self, more: t.Any) -> None:
         sealed = dataclasses.replace(self.SEALED, **more)
-        assert replicas.acknowledged(location({**FAR, "wait": True}), sealed) is sealed
+        assert acknowledge.acknowledged(location({**FAR, "wait": True}), sealed) is sealed
 
     def test_the_failed_task_still_says_what_was_sealed(self, both: Both) -> None:
         (replica,) = both.location.replicas
         found = dataclasses.replace(both.location, replicas=[{**replica, "wait": True}])
         with pytest.raises(ReplicaBehindError) as caught:
-            replicas.acknowledged(found, dataclasses.replace(self.SEALED, name=POINT))
+            acknowledge.acknowledged(found, dataclasses.replace(self.SEALED, name=POINT))
         assert caught.value.details["recovery_point"] == "ab" * 32
         assert caught.value.details["replicas_behind"] == ["far"]
 

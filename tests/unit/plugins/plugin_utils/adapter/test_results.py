@@ -12,7 +12,7 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import results
+from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import results, storage_results
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter.options import Location
 from ansible_collections.holdfast.config.plugins.plugin_utils.format.dsse import Envelope
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.people import NAMESPACE
@@ -479,7 +479,7 @@ class TestRepository:
 
     def told(self, ready: Ready | None, outcome: Outcome | None = None, *, diff: bool = True) -> dict[str, t.Any]:
         root = outcome or Outcome("unchanged", ROOT)
-        return results.repository(self.LOCATION, root, ready, to_sign=None, diff=diff)
+        return storage_results.repository(self.LOCATION, root, ready, to_sign=None, diff=diff)
 
     def test_without_a_bucket_it_is_that_of_the_root(self) -> None:
         assert self.told(None) == results.root(self.LOCATION, Outcome("unchanged", ROOT), to_sign=None, diff=True)
@@ -512,17 +512,17 @@ class TestHolding:
 
     @pytest.mark.parametrize(("on", "after"), [(True, "held"), (False, "not held")])
     def test_only_what_was_not_so_is_told(self, on: bool, after: str) -> None:
-        found = results.holding(self.GIVEN, on=on, diff=True)
+        found = storage_results.holding(self.GIVEN, on=on, diff=True)
         assert (found["changed"], found["objects"], found["changed_objects"]) == (True, 2, ["packs/a@1"])
         assert (found["subject"], found["missing"], found["record"]) == ({"host": "h"}, ["packs/c"], DIGEST)
         assert found["diff"]["after"] == f"packs/a@1: {after}\n"
         assert not VERDICTS & found.keys()
 
     def test_what_was_so_is_no_change(self) -> None:
-        found = results.holding(dataclasses.replace(self.GIVEN, changed=(), record=""), on=True, diff=True)
+        found = storage_results.holding(dataclasses.replace(self.GIVEN, changed=(), record=""), on=True, diff=True)
         assert (found["changed"], "diff" in found) == (False, False)
 
     @pytest.mark.parametrize("on", [True, False])
     def test_record_that_was_put_alone_is_a_change_and_one_that_was_read_is_none(self, on: bool) -> None:
-        found = results.holding(dataclasses.replace(self.GIVEN, changed=()), on=on, diff=True)
+        found = storage_results.holding(dataclasses.replace(self.GIVEN, changed=()), on=on, diff=True)
         assert (found["changed"], "diff" in found) == (on, False)
