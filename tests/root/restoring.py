@@ -26,6 +26,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore i
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore_in_place import Way, restore_in_place
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore_record import Context
 from ansible_collections.holdfast.config.tests.lab import nspawn
+from ansible_collections.holdfast.config.tests.lab.half import WITH_KILLS
 from ansible_collections.holdfast.config.tests.lab.nspawn import Machine
 from ansible_collections.holdfast.config.tests.lab.sshd import wait_for
 from ansible_collections.holdfast.config.tests.system.lab import Lab, Running
@@ -39,6 +40,7 @@ _REACHED = "/run/fault.reached"
 _FAULTY = f"""\
 #!{nspawn.PYTHON}
 import json, os, signal, sys, time
+{WITH_KILLS}
 KILLS = b'''
     import os, signal, sys, time
 
@@ -62,24 +64,15 @@ KILLS = b'''
 '''
 if os.path.exists("{_FAULT}"):
     with os.fdopen(os.dup(0), "rb") as pipe:
-        program = pipe.read(int(pipe.readline()))
-        parts = []
-        if b"Puts together" in program:
-            for _number in range(int(pipe.readline())):
-                name, size = pipe.readline().split()
-                head, found, body = pipe.read(int(size)).partition(b"def at(point: str) -> None:")
-                part = head + found + (KILLS if found else b"") + body
-                parts.append(b"%s %d\\n%s" % (name, len(part), part))
+        half = with_kills(pipe, KILLS)
         request = pipe.readline()
         payload = pipe.read()
-    count = [b"%d\\n" % len(parts)] if parts else []
-    program = b"%d\\n" % len(program) + b"".join([program, *count, *parts])
     space = dict()
     exec("def at(point):" + KILLS.decode(), space)
     space["at"]("trip:" + str(json.loads(request).get("op")))
     staged = os.memfd_create("stdin")
     with os.fdopen(os.dup(staged), "wb") as file:
-        file.write(program + request + payload)
+        file.write(half + request + payload)
     os.lseek(staged, 0, os.SEEK_SET)
     os.dup2(staged, 0)
 os.execv("{nspawn.PYTHON}", ["{nspawn.PYTHON}", *sys.argv[1:]])

@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 
 import pytest
 
 from .lab import Lab, Run
-from .test_record import PEOPLE, Board, ssh_keygen
+from .test_record import Board, board_at
 
 ASK = {"operation": "hold-release", "host": "web1", "requester": "carol", "reason": "case closed", "ticket": "LEG1"}
 
@@ -20,21 +19,7 @@ ASK = {"operation": "hold-release", "host": "web1", "requester": "carol", "reaso
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
     """Two hosts, backed up once, of a repository whose people may end legal holds."""
-    path = tmp_path_factory.mktemp("held")
-    lab = Lab(path, hosts=2)
-    (path / "people").mkdir()
-    declared = []
-    for name, role in PEOPLE.items():
-        key = path / "people" / name
-        ssh_keygen("-q", "-t", "ed25519", "-N", "", "-C", name, "-f", key)
-        public = Path(f"{key}.pub").read_text()
-        declared.append({"name": name, "roles": [role], "key": public, "valid_until": "2099-12-31"})
-    lab.variables["holdfast_people"] = declared
-    lab.variables["holdfast_quorum"] = {"hold-release": {"required": 2, "roles": ["security", "operations"]}}
-    run = lab.play([{"name": "make", "holdfast.config.repository": {}, "run_once": True}]).ok()
-    lab.variables["holdfast_repository_id"] = run.on("make").result["repository_id"]
-    lab.play("holdfast.config.backup").ok()
-    return Board(lab, path / "people")
+    return board_at(tmp_path_factory.mktemp("held"), "hold-release")
 
 
 def holding(lab: Lab, *args: str, check: bool = False, **options: t.Any) -> Run:

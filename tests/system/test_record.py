@@ -60,7 +60,11 @@ def ssh_keygen(*args: str | Path) -> None:
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
     """Two hosts, backed up once."""
-    path = tmp_path_factory.mktemp("board")
+    return board_at(tmp_path_factory.mktemp("board"), "retired")
+
+
+def board_at(path: Path, operation: str) -> Board:
+    """Two hosts, backed up once, of a repository whose people may sign for an operation, two of them."""
     lab = Lab(path, hosts=2)
     (path / "people").mkdir()
     declared = []
@@ -70,7 +74,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
         public = Path(f"{key}.pub").read_text()
         declared.append({"name": name, "roles": [role], "key": public, "valid_until": "2099-12-31"})
     lab.variables["holdfast_people"] = declared
-    lab.variables["holdfast_quorum"] = {"retired": {"required": 2, "roles": ["security", "operations"]}}
+    lab.variables["holdfast_quorum"] = {operation: {"required": 2, "roles": ["security", "operations"]}}
     run = lab.play([{"name": "make", "holdfast.config.repository": {}, "run_once": True}]).ok()
     lab.variables["holdfast_repository_id"] = run.on("make").result["repository_id"]
     lab.play("holdfast.config.backup").ok()

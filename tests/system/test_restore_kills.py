@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ansible_collections.holdfast.config.tests.lab.describe import describe
+from ansible_collections.holdfast.config.tests.lab.half import WITH_KILLS
 from ansible_collections.holdfast.config.tests.lab.sshd import wait_for
 
 from .lab import OPEN, SEAL, SNAPSHOT, Lab, Run, Running
@@ -67,20 +68,13 @@ FAULTS = {"staged": False, "journalled": True, "before-2": True, "after-2": True
 FAULTY = """\
 #!{python}
 import os, sys
+{with_kills}
 source = os.fdopen(0, "rb")
-program = source.read(int(source.readline()))
 kill = b'\\n    import os\\n    if point == "{point}":\\n        os.kill(os.getpid(), 9)\\n'
-parts = []
-if b"Puts together" in program:
-    for _number in range(int(source.readline())):
-        name, size = source.readline().split()
-        head, mark, body = source.read(int(size)).partition(b'def at(point: str) -> None:')
-        part = head + mark + (kill if mark else b"") + body
-        parts.append(b"%s %d\\n%s" % (name, len(part), part))
-count = [b"%d\\n" % len(parts)] if parts else []
+half = with_kills(source, kill)
 memory = os.memfd_create("stdin")
 with os.fdopen(os.dup(memory), "wb") as sent:
-    sent.write(b"%d\\n" % len(program) + b"".join([program, *count, *parts, source.read()]))
+    sent.write(half + source.read())
 os.lseek(memory, 0, 0)
 os.dup2(memory, 0)
 os.execvp("flock", ["flock", "{python}", "{python}", *sys.argv[1:]])
@@ -260,7 +254,7 @@ def test_a_host_whose_half_is_killed_is_old_again_before_the_next_restore(new_la
     fleet = Fleet(new_lab(0), FAULTS)
     for point in FAULTS:
         faulty = fleet.trips(point) / "faulty"
-        faulty.write_text(FAULTY.format(python=sys.executable, point=point.replace("-", ":")))
+        faulty.write_text(FAULTY.format(python=sys.executable, with_kills=WITH_KILLS, point=point.replace("-", ":")))
         faulty.chmod(0o755)
         fleet.lab.host_variables[point]["ansible_python_interpreter"] = str(faulty)
     run = fleet.play(RESTORE)
