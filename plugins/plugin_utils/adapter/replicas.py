@@ -71,11 +71,12 @@ def _refuse(failed: Sequence[tuple[str, HoldfastError]], findings: Sequence[Find
     broken = [finding for finding in findings if finding.severity is Severity.ERROR]
     if failed:
         name, first = failed[0]
-        spoken = " · ".join(f"{name}: {e}" for name, e in failed)
+        # of one alone the remedy is told as the task's
+        spoken = " · ".join(f"{name}: {e.message if len(failed) == 1 else e}" for name, e in failed)
         behind = {name: dict(e.details) for name, e in failed}
         raise ReplicaBehindError(
             f"not up to date: {spoken}",
-            item=name,
+            item=(first.item if len(failed) == 1 else None) or name,
             remedy=first.remedy if len(failed) == 1 else "What was copied stays; run again.",
             details={**result, "replicas_behind": behind},
         )

@@ -149,9 +149,12 @@ class _Comparison:
             for judged in self._pair.judged(kind, self._depth):
                 self._take(judged)
         lag = self._points.lag(self._pair.now)
-        self._findings += self._gone(lag)
+        lost = self._lost()
+        self._findings += self._gone(lag, lost)
         for verdict, severity, problem, remedy in self._told(lag):
-            self._findings += _summarised(self._named[verdict], self._counts[verdict], severity, problem, remedy)
+            names_ = [name for name in self._named[verdict] if name not in lost]
+            count = self._counts[verdict] - (len(lost) if verdict is Verdict.LACKING else 0)
+            self._findings += _summarised(names_, count, severity, problem, remedy)
         return ReplicaState(
             name=self._replica.name,
             location=self._pair.far.location,
@@ -185,18 +188,16 @@ class _Comparison:
         if judged.verdict is not Verdict.SAME and len(self._named[judged.verdict]) < _NAMED:
             self._named[judged.verdict].append(judged.name)
 
-    def _gone(self, lag: Lag) -> Iterable[Finding]:
+    def _gone(self, lag: Lag, lost: Collection[str]) -> Iterable[Finding]:
         """What the replica had, or must have had: an object that one of its points names never comes after it."""
         if lag.newest is not None and not self._pair.seeded:
             problem = f"replica {self._replica.name} is empty, and the repository is not"
             remedy = "If it is a new one run replicate with seed; else find out what became of it."
             yield Finding(Severity.ERROR, self._pair.far.location, problem, remedy)
             return
-        lost = sorted(self._lost())
         problem = f"is not at replica {self._replica.name}, which holds a recovery point that names it"
-        yield from _summarised(
-            lost[:_NAMED], len(lost), Severity.ERROR, problem, "Find out who took it away; replicate brings it back."
-        )
+        remedy = "Find out who took it away; replicate brings it back."
+        yield from _summarised(sorted(lost)[:_NAMED], len(lost), Severity.ERROR, problem, remedy)
 
     def _lost(self) -> set[str]:
         there = self._points.there()

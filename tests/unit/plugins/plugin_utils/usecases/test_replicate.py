@@ -426,7 +426,7 @@ class TestCompares:
         replace(sites.far, name, None)
         state = sites.compare()
         assert state.lag.seconds == 0
-        assert [f.item for f in state.findings if f.severity is Severity.ERROR] == [name]
+        assert [(f.item, f.severity) for f in state.findings] == [(name, Severity.ERROR)]
 
     def test_what_the_repository_has_lost_is_an_error(self, sites: Sites) -> None:
         sites.replicate()
