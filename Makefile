@@ -59,7 +59,7 @@ lint: $(VENV)/.dev link ## style, types, licences, changelog and documentation
 	mkdir -p $(TEST_HOME) && HOME="$(CURDIR)/$(TEST_HOME)" antsibull-docs lint-collection-docs --plugin-docs .
 
 unit: $(VENV)/.dev link ## unit tests
-	python -m pytest tests/unit
+	python -m pytest -n auto tests/unit
 
 sanity: $(VENV)/.dev copy ## ansible-test sanity
 	$(ANSIBLE_TEST) sanity --local --color no
@@ -112,7 +112,7 @@ simulation: $(VENV)/.dev link ## 2,000 histories of 500 days, and the same with 
 test-next: link ## unit tests under the newest ansible-core; needs Python 3.12+, not part of `make test`
 	$(if $(NEXT_PYTHON),,$(error no Python 3.12 or later found: name one with NEXT_PYTHON=))
 	$(MAKE) VENV=.venv-next PYTHON="$(NEXT_PYTHON)" .venv-next/.next
-	.venv-next/bin/python -m pytest tests/unit
+	.venv-next/bin/python -m pytest -n auto tests/unit
 
 changelog: $(VENV)/.dev ## turn changelogs/fragments into the entry of the version in galaxy.yml
 	antsibull-changelog release --reload-plugins
