@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ..errors import FormatError, HoldfastError, ReplicaBehindError, RunAbandonedError, TransientError
 from ..format import body as body_format
 from ..format import names
 from ..format.names import Kind
-from ..model import instant
-from ..model.point import Statement, StreamState
+from ..model import instant, keep
+from ..model.point import Body, Statement, StreamEntry, StreamState
 from ..model.replica import CopiedBy, Depth
+from ..model.retention import RetentionClass
 from ..store.base import Listed
 from . import objects
 from .replica_objects import Pair, Replica, Verdict
@@ -58,7 +59,7 @@ def bring(
                 f"it could not be copied{why}", item=point, remedy="Run replicate, which says more."
             )
         return
-    for name in _newly_put(pair, point, statement):
+    for name in _newly_put(pair, point, statement, repository.root.classes):
         _bring_one(pair, name)
 
 
@@ -71,13 +72,13 @@ def _ids(pair: Pair) -> set[str]:
     return found
 
 
-def _newly_put(pair: Pair, point: str, statement: Statement) -> Iterator[str]:
+def _newly_put(pair: Pair, point: str, statement: Statement, classes: Mapping[str, RetentionClass]) -> Iterator[str]:
     """Root links, and what the run of a point has put, in the order in which it may come; the point last."""
     roots = f"{Kind.ROOT.value}/"
     yield from sorted(_names(pair.near.list(roots)) - _names(pair.far.list(roots)))
     body = body_format.read(objects.read(pair.near, statement.body_name), what=statement.body_name)
     for entry in body.streams:
-        if entry.state in _PUT:
+        if entry.state in _PUT or _renewed(entry, body, classes):
             yield entry.pack.name
             yield entry.manifest.name
     yield statement.body_name
@@ -85,6 +86,16 @@ def _newly_put(pair: Pair, point: str, statement: Statement) -> Iterator[str]:
     stamps = pair.near.list(f"{Kind.STAMP.value}/{day}/{start}-{statement.run}-")
     yield from sorted(_names(stamps))
     yield point
+
+
+def _renewed(entry: StreamEntry, body: Body, classes: Mapping[str, RetentionClass]) -> bool:
+    """Whether seal has put an unchanged snapshot again: in a run of days a lock may become too short to be named.
+
+    What was put before has a lock that counts from an earlier time.
+    """
+    kept = classes.get(entry.retention_class)
+    key = f"{entry.host}/{entry.stream}"
+    return kept is not None and entry.lock_until >= keep.snapshot_lock(body.sealed_at, kept, key)
 
 
 def _lacking(pair: Pair, statement: Statement) -> list[str]:
@@ -128,7 +139,7 @@ def _await(
             pair = connect(repository, replica)
             if not put:
                 statement = pair.statement(point)
-                put = list(_newly_put(pair, point, statement))
+                put = list(_newly_put(pair, point, statement, repository.root.classes))
             # what its own run put comes last: only then the whole is looked at
             lacking = [name for name in put if not _is_there(pair, name)] or _lacking(pair, statement)
             if not lacking:

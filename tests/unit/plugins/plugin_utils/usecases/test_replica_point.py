@@ -86,6 +86,20 @@ def test_brings_carried_snapshots_with_their_later_lock(sites: Sites) -> None:
     assert longest_locks(sites.far) == longest_locks(sites.lab.store)
 
 
+def test_brings_the_later_lock_of_what_has_not_changed_in_a_run_of_days(sites: Sites) -> None:
+    sources = {f"h{n}": MemorySource({**FILES, "/etc/app/other": b"x"}) for n in range(3)}
+    folder = sites.lab.folder()
+    sites.lab.open(folder, *sources)
+    for host, source in sources.items():
+        sites.lab.snapshot(folder, source, host)
+    sites.clock.advance(days=31)
+    sealed = sites.lab.seal(folder)
+    assert (sealed.unchanged, sealed.stored) == (6, 0)
+    bring(sites, sealed.name)
+    assert longest_locks(sites.far) == longest_locks(sites.lab.store)
+    assert not sites.replicate().renewed
+
+
 def test_brings_the_stamp_that_stands_beside_it(sites: Sites) -> None:
     point = backed_up(sites)
     parts = names.parse(point)
