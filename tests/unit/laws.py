@@ -30,14 +30,28 @@ FOUNDATIONS: dict[str, frozenset[str]] = {
     "model": frozenset({"errors", "model"}),
     "seal": frozenset({"errors", "seal"}),
     "format": frozenset({"errors", "model", "seal", "format"}),
-    "keyring": frozenset({"errors", "model", "seal", "keyring"}),
-    "store": frozenset({"errors", "model", "store"}),
-    "capture": frozenset({"errors", "model", "capture"}),
+    "aws": frozenset({"errors", "aws"}),
+    "keyring": frozenset({"errors", "model", "seal", "aws", "keyring"}),
+    "store": frozenset({"errors", "model", "aws", "store"}),
+    "safe_yaml": frozenset({"errors", "safe_yaml"}),
+    "capture": frozenset({"errors", "model", "safe_yaml", "capture"}),
+    "duties": frozenset({"errors", "model", "safe_yaml", "duties"}),
     "render": frozenset({"errors", "model", "render"}),
 }
 BELOW_USECASES = frozenset({*FOUNDATIONS, "catalog"})
 STDLIB_ROOMS = frozenset({"errors", "model"})
-ONE_FILE_LIBRARIES = ("boto3", "botocore", "hvac", "jinja2", "pyrage", "rfc3161_client", "yaml", "zstandard")
+ONE_FILE_LIBRARIES = (
+    "boto3",
+    "botocore",
+    "hvac",
+    "jinja2",
+    "pyrage",
+    "requests",
+    "rfc3161_client",
+    "shamir_mnemonic",
+    "yaml",
+    "zstandard",
+)
 
 INTERNAL_MODULES = frozenset({"host_apply", "host_capture"})
 ATTRIBUTES = ("check_mode", "diff_mode", "idempotent")

@@ -17,8 +17,8 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from .. import aws as _aws  # noqa: F401
 from ..errors import PolicyError, UnavailableError
-from . import handover as _handover  # noqa: F401
 from .base import Store
 from .wrappers import DryRunStore, GuardedStore, RetryStore
 

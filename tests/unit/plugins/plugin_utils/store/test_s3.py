@@ -461,7 +461,7 @@ def test_server_is_told_run_and_change() -> None:
     with served(answering({}), context=context) as (store, server):
         store.clock()
         agent = server.requests[0].headers["user-agent"]
-        name = store._client._session_name()
+        name = store._client._session._session_name()
     assert "holdfast.config/0.1.0 run/0123456789abcdef change/CHG_42_x_yyy" in agent
     assert "none" not in agent
     assert agent.isprintable()

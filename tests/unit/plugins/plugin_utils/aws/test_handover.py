@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.holdfast.config.plugins.plugin_utils.store.handover import Handover
+from ansible_collections.holdfast.config.plugins.plugin_utils.aws.handover import Handover
 
 
 def forked(what: Callable[[], bool]) -> bool:

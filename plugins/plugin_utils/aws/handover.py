@@ -51,5 +51,5 @@ def _sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-#: Made before the first fork, since the package is imported by whoever controls the run.
-SESSIONS = Handover()
+#: By service; made before the first fork, since the package is imported by whoever controls the run.
+SESSIONS = {service: Handover() for service in ("s3", "kms")}
