@@ -27,9 +27,9 @@ class _Every(Collection[str]):
 EVERY = _Every()
 
 
-def sign_with_newest(keyring: Keyring, pae: bytes, *, use: str) -> Signature:
-    """Sign with the newest key of that use."""
-    return keyring.sign(pae, use=use, key_id=keyring.signer(use=use, among=EVERY))
+def sign_with_newest(keyring: Keyring, pae: bytes, *, use: str, among: Collection[str] = EVERY) -> Signature:
+    """Sign with the newest key of that use, or the newest of these."""
+    return keyring.sign(pae, use=use, key_id=keyring.signer(use=use, among=among))
 
 
 def envelope_of(keyring: Keyring, payload_type: str, payload: bytes, *, use: str) -> bytes:

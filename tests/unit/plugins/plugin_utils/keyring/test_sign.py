@@ -11,8 +11,11 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     DependencyMissingError,
     KeyringError,
     SignatureError,
+    UnknownVersionError,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import sign
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 # RFC 8032, 7.1, test 2
 PUBLIC = bytes.fromhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")
@@ -73,6 +76,62 @@ def test_key_id_is_of_the_raw_key() -> None:
 def test_what_is_no_signing_key(pem: bytes) -> None:
     with pytest.raises(KeyringError):
         sign.sign(pem, b"payload")
+
+
+# RFC 6979, A.2.5: P-256, SHA-256, message "sample"; this s is more than half of the order
+X = 0x60FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6
+Y = 0x7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299
+R = 0xEFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716
+S = 0xF7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def public_of(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+P256 = public_of(ec.EllipticCurvePublicNumbers(X, Y, ec.SECP256R1()).public_key())
+LOW = utils.encode_dss_signature(R, ORDER - S)
+
+
+def by_ecdsa(public: bytes, data: bytes, signature: bytes) -> None:
+    sign.verify(public, data, signature, algorithm=sign.ECDSA_P256)
+
+
+def test_a_known_signature_of_ecdsa_verifies_in_one_form_alone() -> None:
+    """Nobody without the key makes another object of the same payload."""
+    high = utils.encode_dss_signature(R, S)
+    by_ecdsa(P256, b"sample", LOW)
+    assert sign.lower(high) == sign.lower(LOW) == LOW
+    for other in (high, LOW + b"\0", LOW[:1] + b"\x81" + LOW[1:], utils.encode_dss_signature(R, 2 * ORDER - S), b""):
+        with pytest.raises(SignatureError):
+            by_ecdsa(P256, b"sample", other)
+
+
+def test_any_change_of_ecdsa_is_refused() -> None:
+    another_curve = ec.generate_private_key(ec.SECP256K1())
+    by_it = sign.lower(another_curve.sign(b"sample", ec.ECDSA(hashes.SHA256())))
+    for public, data, signature in (
+        (P256, b"sampl", LOW),
+        (P256[:-1], b"sample", LOW),
+        (b"", b"sample", LOW),
+        (PUBLIC, b"sample", LOW),
+        (public_of(ec.generate_private_key(ec.SECP256R1()).public_key()), b"sample", LOW),
+        (public_of(another_curve.public_key()), b"sample", by_it),
+        *((P256, b"sample", LOW[:i] + bytes([LOW[i] ^ 1]) + LOW[i + 1 :]) for i in range(len(LOW))),
+    ):
+        with pytest.raises(SignatureError):
+            by_ecdsa(public, data, signature)
+
+
+def test_a_key_signs_by_its_own_algorithm_alone() -> None:
+    by_ecdsa(P256, b"sample", LOW)
+    with pytest.raises(SignatureError):
+        sign.verify(P256, b"sample", LOW)
+    with pytest.raises(SignatureError):
+        by_ecdsa(PUBLIC, b"\x72", SIGNATURE)
+    with pytest.raises(UnknownVersionError, match="'ed448'"):
+        sign.verify(PUBLIC, b"\x72", SIGNATURE, algorithm="ed448")
 
 
 def test_without_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
