@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Preset files: found by name, read, judged. The one file of the library that imports yaml.
+"""Preset files: found by name, read, judged.
 
 A preset is ``<name>.yml`` in a folder: one of the user's own, or ``components/`` beside this file. Its form is
 docs/design/schema/component.json. Only what a host names is opened, and that once in each process.
@@ -13,13 +13,13 @@ from __future__ import annotations
 import difflib
 import functools
 import os
-import re
 import stat
 import typing as t
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import DependencyMissingError
+from .. import safe_yaml
+from ..errors import FormatError
 from ..model.policy import (
     COMPONENT_NAME,
     Finding,
@@ -31,11 +31,6 @@ from ..model.policy import (
     read_words,
 )
 from ..model.preset import DATA, REAL, Evidence, Preset
-
-try:
-    import yaml
-except ImportError:
-    yaml = None  # type: ignore[assignment]
 
 BUILT_IN = Path(__file__).parent / "components"
 # Why the collection's own presets leave something out; users give reasons in their own words.
@@ -132,8 +127,7 @@ def read(path: Path, found: os.stat_result | None = None) -> tuple[Preset | None
     :param found: what ``os.stat`` said of it, where that is known: a file that is as it was is not read again.
     :raises DependencyMissingError: PyYAML is not installed.
     """
-    if yaml is None:
-        raise DependencyMissingError("PyYAML is not installed", item="yaml", remedy="Run pip install PyYAML.")
+    safe_yaml.require()
     found = os.stat(path) if found is None else found
     if not stat.S_ISREG(found.st_mode) or found.st_size > _LIMIT_BYTES:
         return None, (Finding(str(path), f"is no file of {_LIMIT_BYTES} bytes at most", "Give a file of YAML."),)
@@ -145,11 +139,11 @@ def _read(path: Path, _mtime_ns: int, _size: int) -> tuple[Preset | None, tuple[
     findings: list[Finding] = []
     preset = None
     try:
-        value = yaml.load(path.read_bytes(), Loader=_loader())  # a safe one
+        value = safe_yaml.load(path.read_bytes())
     except OSError as e:
         findings.append(Finding(str(path), f"cannot be read ({e.strerror})", "Let this user read it."))
-    except (yaml.YAMLError, ValueError, RecursionError) as e:
-        findings.append(Finding(str(path), f"is not YAML{_spot(e)}", "Correct it there."))
+    except FormatError as e:
+        findings.append(Finding(str(path), e.message, "Correct it there."))
     else:
         preset = judge(value, name=path.name.removesuffix(_SUFFIX), where=str(path), findings=findings)
     return None if findings else preset, tuple(findings)
@@ -193,26 +187,3 @@ def _read_evidence(key: str, value: t.Any, findings: list[Finding]) -> Evidence 
         findings.append(Finding(key, "is no evidence", remedy))
         return None
     return Evidence(level, against)
-
-
-@functools.cache
-def _loader() -> type[yaml.SafeLoader]:
-    """The quickest safe loader there is, which also refuses a key that stands twice."""
-    base: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class Loader(base):
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[t.Hashable, t.Any]:
-            keys = [key.value for key, _value in node.value if isinstance(key, yaml.ScalarNode)]
-            for key in {key for key in keys if keys.count(key) > 1}:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands twice", node.start_mark)
-            return dict(super().construct_mapping(node, deep=deep))
-
-    return t.cast("type[yaml.SafeLoader]", Loader)
-
-
-def _spot(error: Exception) -> str:
-    """Where, and what the parser missed; never what stands there, which may be a secret."""
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None)
-    line = f" (line {mark.line + 1})" if mark is not None else ""
-    return f"{line}: {problem}" if isinstance(problem, str) and re.fullmatch(r"[ -~]{1,120}", problem) else line

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.holdfast.config.plugins.plugin_utils import safe_yaml
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture import presets
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import DependencyMissingError
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import Exclude, Handling
@@ -141,7 +142,7 @@ class TestFinding:
         assert find("app", own)[1] == []
 
     def test_without_pyyaml(self, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(presets, "yaml", None)
+        monkeypatch.setattr(safe_yaml, "yaml", None)
         (own / "app.yml").write_text(WHOLE)
         with pytest.raises(DependencyMissingError, match="PyYAML is not installed"):
             find("app", own)
