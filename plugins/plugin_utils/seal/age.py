@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""age files (https://age-encryption.org/v1) for X25519 recipients, binary form. The one file that imports pyrage."""
+"""age files (https://age-encryption.org/v1), binary form. The one file that imports pyrage.
+
+The keys of the collection are X25519 identities. Only :func:`encrypt_for` takes keys that people have of OpenSSH too.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +60,38 @@ def encrypt(data: bytes, recipients: Sequence[str]) -> bytes:
     sink = io.BytesIO()
     age.encrypt_io(io.BytesIO(data), sink, parsed)
     return sink.getvalue()
+
+
+def public_key(line: str) -> str:
+    """Return the one spelling of a public key of a person that can decrypt: one of age, or of OpenSSH without comment.
+
+    :raises FormatError: anything else. FIDO2 and ECDSA keys sign and do not decrypt.
+    """
+    words = line.split()
+    one = " ".join(words[:2]) if words and "-" in words[0] else line.strip()
+    _person(one)
+    return one
+
+
+def encrypt_for(data: bytes, public: str) -> bytes:
+    """Encrypt to one person's :func:`public_key`, as ``age -r`` does; raises FormatError as that does."""
+    sink = io.BytesIO()
+    _library().encrypt_io(io.BytesIO(data), sink, [_person(public_key(public))])
+    return sink.getvalue()
+
+
+def _person(public: str) -> t.Any:
+    age = _library()
+    kind = age.ssh.Recipient if public.startswith("ssh-") else age.x25519.Recipient
+    try:
+        return kind.from_str(_ascii(public))
+    except age.RecipientError:
+        pass
+    # outside of the handler, and without the text: a secret pasted in its place would be shown
+    raise FormatError(
+        "this is not a public key that can decrypt",
+        remedy="Give one of age (age1...) or of OpenSSH (ssh-ed25519, ssh-rsa). FIDO2 and ECDSA keys only sign",
+    )
 
 
 def decrypt(data: bytes, secrets: Sequence[str]) -> bytes:

@@ -130,6 +130,44 @@ def test_without_pyrage(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda: age.recipient_of(""),
         lambda: age.encrypt(b"", []),
         lambda: age.decrypt(b"", []),
+        lambda: age.public_key(SSH),
+        lambda: age.encrypt_for(b"", SSH),
     ):
         with pytest.raises(DependencyMissingError, match="pyrage"):
             call()
+
+
+SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+
+
+def test_a_person_has_a_key_of_age_or_of_openssh() -> None:
+    secret, recipient = age.generate()
+    assert age.public_key(f" {recipient}\n") == recipient
+    assert age.public_key(f"{SSH} bob@example.com\n") == SSH
+    assert age.decrypt(age.encrypt_for(PLAIN, recipient), [secret]) == PLAIN
+    assert age.encrypt_for(PLAIN, SSH + " bob").startswith(b"age-encryption.org/v1\n-> ssh-ed25519 ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "age1",
+        "ssh-ed25519",
+        "ssh-ed25519 AAAA",
+        "ssh-\udcff x",
+        "sk-ssh-ed25519@openssh.com AAAA",
+        "ecdsa-sha2-nistp256 AAAA",
+    ],
+)
+def test_what_cannot_decrypt_is_no_key_of_a_person(text: str) -> None:
+    with pytest.raises(FormatError):
+        age.encrypt_for(PLAIN, text)
+
+
+def test_an_identity_in_the_place_of_a_key_is_not_shown() -> None:
+    secret = pair()[0]
+    with pytest.raises(FormatError) as caught:
+        age.public_key(secret)
+    assert caught.value.__context__ is None
+    assert secret[16:40] not in f"{caught.value} {caught.value!r}"
