@@ -32,7 +32,7 @@ ANSIBLE_TEST = cd $(COPY) && HOME="$(CURDIR)/$(TEST_HOME)" \
 
 PARTS := lint unit sanity units importer molecule system attacks promises
 
-.PHONY: help setup demo test test-next test-hosts test-root test-integration servers $(PARTS) bench bench-page attacks-page simulation changelog lock copy link clean
+.PHONY: help setup demo test test-next test-hosts test-root test-integration servers $(PARTS) bench bench-page attacks-page duties-page simulation changelog lock copy link clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,7 +73,7 @@ importer: $(VENV)/.dev ## build the collection and check it as Galaxy does on up
 	cd .dev/dist && GALAXY_IMPORTER_CONFIG="$(CURDIR)/tests/galaxy-importer.cfg" python -m galaxy_importer.main *.tar.gz
 
 molecule: $(VENV)/.dev link ## molecule scenarios
-	molecule test --all --exclude backup_root --exclude restore_root --exclude backup_sshd --exclude storage
+	molecule test --all --exclude backup_root --exclude restore_root --exclude backup_sshd --exclude storage --exclude keyring
 
 system: $(VENV)/.dev link ## whole runs of ansible-playbook
 	python -m pytest tests/system
@@ -90,14 +90,17 @@ test-hosts: $(VENV)/.dev link ## every way to a host over SSH daemons on loopbac
 test-root: $(VENV)/.dev link ## whole hosts with systemd, in containers: takes root, and systemd-container
 	python -m pytest tests/root
 
-test-integration: $(VENV)/.dev link servers ## real S3 servers on loopback; needs Go 1.25 and Debian's radosgw ceph-mon ceph-osd ceph-common
+test-integration: $(VENV)/.dev link servers ## real S3 servers and a real Vault on loopback; needs Go 1.25 and Debian's radosgw ceph-mon ceph-osd ceph-common
 	python -m pytest tests/integration
 
 attacks-page: $(VENV)/.dev link servers ## try every attack on the S3 servers, and write docs/design/attacks_s3.md anew
 	python -m ansible_collections.holdfast.config.tests.integration.attacks_page
 
-servers: ## build the S3 servers that come as Go modules, once for each version, into ~/.cache/holdfast-lab
-	@PATH="$(HOST_PATH)" $(PYTHON) tests/lab/go_build.py
+duties-page: $(VENV)/.dev link ## write the tables of docs/design/duties.md, and the policies of docs/guide_vault.md, anew from the matrix
+	python -m ansible_collections.holdfast.config.tests.unit.duties_page
+
+servers: ## build the servers that come as Go modules, once for each version, into ~/.cache/holdfast-lab
+	@PATH="$(HOST_PATH)" nice $(PYTHON) tests/lab/go_build.py
 
 bench: $(VENV)/.dev link servers ## measurements, half an hour on a quiet machine; not part of `make test`
 	$(MAKE) VENV=.dev/bench PYTHON="$(CURDIR)/$(VENV)/bin/python" .dev/bench/.bench

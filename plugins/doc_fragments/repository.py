@@ -126,13 +126,109 @@ options:
         type: dict
         suboptions:
           type:
-            description: V(local) keeps keys in files, in halves that live in different places.
+            description:
+              - V(local) keeps keys in files, in halves that live in different places.
+              - V(vault) keeps them in the Transit engine of HashiCorp Vault or OpenBao, which they never leave.
+                It needs the Python library C(hvac) on the controller.
+              - Its options have the names that C(community.hashi_vault) gives them; where one is not given
+                C(ANSIBLE_HASHI_VAULT_...), C(HASHI_VAULT_...) and Vault's own variables hold. Secrets are no options.
+                They are read from E(HASHI_VAULT_TOKEN), E(HASHI_VAULT_SECRET_ID), E(HASHI_VAULT_PASSWORD),
+                E(HASHI_VAULT_JWT), or a file.
+              - V(awskms) keeps them in AWS KMS. It needs C(botocore), and was tried on a stand-in alone, not on AWS.
+                Its options are those of a repository on S3, from O(repository.keyring.endpoint_url) to the last, and
+                not taken over from there. See the guide C(docs/guide_awskms.md).
             type: str
-            choices: [local]
+            choices: [local, vault, awskms]
             default: local
           path:
-            description: The folder that holds C(seal/) where backups run and C(open/) where restores run.
+            description:
+              - Of V(local) the folder that holds C(seal/) where backups run and C(open/) where restores run.
+              - Of V(vault) and V(awskms) the owner's folder, with C(escrow/) until it goes offline. Nobody else needs
+                one.
             type: path
+          url:
+            description:
+              - The Vault, C(https://host:port). Without it E(VAULT_ADDR). Plain C(http://) is taken for loopback alone.
+            type: str
+          engine_mount_point:
+            description: Where Transit is mounted. Without it V(transit).
+            type: str
+          auth_method:
+            description:
+              - How to log in, V(token), V(approle), V(jwt), V(cert), V(userpass) or V(ldap). Without it V(token).
+              - V(jwt) with C(mount_point=kubernetes) is the login of Kubernetes. V(ldap) was tried on no server.
+            type: str
+          mount_point:
+            description: Where the auth method is mounted. Without it the method's name.
+            type: str
+          role_id:
+            description: The role id of V(approle), the role's name of V(jwt), or the certificate's name of V(cert).
+            type: str
+          username:
+            description: Who logs in by V(userpass) or V(ldap).
+            type: str
+          namespace:
+            description: A namespace of Vault Enterprise or OpenBao. Without it E(VAULT_NAMESPACE). Not tried.
+            type: str
+          ca_cert:
+            description: PEM file of the CAs that are trusted for it. Without it E(VAULT_CACERT), or the usual ones.
+            type: path
+          validate_certs:
+            description:
+              - Whether its certificate is looked at. Who does not look gives the identity's token to whoever answers.
+                Without it E(VAULT_SKIP_VERIFY), and else it is.
+            type: bool
+          timeout:
+            description: How long to wait for each answer, in seconds. Without it 30.
+            type: float
+          retries:
+            description: How often a call that is not answered is made again. Without it 3.
+            type: int
+          token_path:
+            description: The folder of the token's file, where no variable has the token. Without it E(HOME).
+            type: path
+          token_file:
+            description: The name of the token's file. Without it C(.vault-token), where C(vault login) puts it.
+            type: str
+          secret_id_file:
+            description: A file with the secret id of V(approle), which others than its owner and group may not read.
+            type: path
+          password_file:
+            description: A file with the password of V(userpass) or V(ldap), which others may not read.
+            type: path
+          jwt_file:
+            description: A file with the JWT, as C(/var/run/secrets/kubernetes.io/serviceaccount/token).
+            type: path
+          cert_auth_public_key:
+            description: PEM file of the certificate of V(cert).
+            type: path
+          cert_auth_private_key:
+            description: PEM file of its private key, without a passphrase.
+            type: path
+          endpoint_url:
+            description: The KMS, where it is not that of AWS for O(repository.keyring.region).
+            type: str
+          region:
+            description: The region of the keys. Without it that of the profile, or E(AWS_DEFAULT_REGION).
+            type: str
+          profile:
+            description: A profile of the controller's AWS configuration. Without it E(AWS_PROFILE).
+            type: str
+          aws_ca_bundle:
+            description: As O(repository.aws_ca_bundle).
+            type: path
+          aws_config:
+            description: As O(repository.aws_config), without C(addressing_style).
+            type: dict
+          assume_role_arn:
+            description: A role to assume for the keys.
+            type: str
+          external_id:
+            description: As O(repository.external_id).
+            type: str
+          sts_endpoint_url:
+            description: As O(repository.sts_endpoint_url).
+            type: str
       timestamp:
         description:
           - A time-stamp authority (RFC 3161) whose word on the time of each recovery point is kept beside it, and is

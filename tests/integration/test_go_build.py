@@ -79,6 +79,27 @@ def test_another_version_is_another_program(new_go: Callable[..., None]) -> None
     assert build(PROGRAM) != build(Program(PROGRAM.package, "v1.2.4"))
 
 
+def test_what_is_built_of_the_checkout_is_built_again_where_it_is_other(
+    tmp_path: Path, new_go: Callable[..., None]
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "main.go").write_text("package main")
+    (source / "go.sum").touch()
+    program = Program("example.test/stored", "v1", source)
+    new_go(f"pwd > {tmp_path}/in; {DONE}")
+    made = build(program)
+    (once,) = asked(tmp_path)
+    assert once.endswith(" .")
+    assert (tmp_path / "in").read_text().strip() == str(source)
+    (source / "beside.py").touch()
+    assert build(program) == made
+    for name in ("main.go", "go.sum"):
+        (source / name).write_text("other")
+        assert build(program) != made
+    assert len(asked(tmp_path)) == 3
+
+
 def test_a_build_that_fails_leaves_nothing_and_says_why(tmp_path: Path, new_go: Callable[..., None]) -> None:
     new_go('echo half > "$GOBIN/stored"; echo "go: downloading a v1" >&2; echo "no such host" >&2; exit 1')
     with pytest.raises(NotBuiltError, match="module proxy") as caught:

@@ -60,6 +60,28 @@ S3: Mapping[str, t.Any] = {
     "sts_endpoint_url": {"type": "str"},
 }
 
+# as community.hashi_vault names them; what lets somebody in is read from the environment or a file alone
+VAULT: Mapping[str, t.Any] = {
+    "url": {"type": "str"},
+    "engine_mount_point": {"type": "str"},
+    "auth_method": {"type": "str"},
+    "mount_point": {"type": "str"},
+    "role_id": {"type": "str"},
+    "username": {"type": "str"},
+    "namespace": {"type": "str"},
+    "ca_cert": {"type": "path"},
+    "validate_certs": {"type": "bool"},
+    "timeout": {"type": "float"},
+    "retries": {"type": "int"},
+    "token_path": {"type": "path"},
+    "token_file": {"type": "str"},
+    "secret_id_file": {"type": "path"},
+    "password_file": {"type": "path"},
+    "jwt_file": {"type": "path"},
+    "cert_auth_public_key": {"type": "path"},
+    "cert_auth_private_key": {"type": "path"},
+}
+
 REPOSITORY: Mapping[str, t.Any] = {
     "repository": {
         "type": "dict",
@@ -69,8 +91,11 @@ REPOSITORY: Mapping[str, t.Any] = {
             "keyring": {
                 "type": "dict",
                 "options": {
-                    "type": {"type": "str", "default": "local", "choices": ["local"]},
+                    "type": {"type": "str", "default": "local", "choices": list(keyring.KINDS)},
                     "path": {"type": "path"},
+                    **VAULT,
+                    # of awskms
+                    **S3,
                 },
             },
             "timestamp": {
@@ -404,6 +429,9 @@ class Options:
 class Location:
     """Where a repository is and who it must be; holds no secret.
 
+    :param keyring_path: the folder of a local keyring; of one on a server its owner's, empty for everybody else.
+    :param vault: how a Vault is reached.
+    :param awskms: how KMS is reached, where the keyring is there.
     :param s3: how an S3 server is reached.
     :param change: the id of the change that asks, for the server's own log.
     :param replicas: its other sites, each with all of its options.
@@ -420,6 +448,8 @@ class Location:
     change: str = ""
     replicas: Sequence[Mapping[str, t.Any]] = dataclasses.field(default_factory=list)
     read_from: str = ""
+    vault: Mapping[str, t.Any] | None = None
+    awskms: Mapping[str, t.Any] | None = None
 
     @classmethod
     def read(cls, given: t.Any, pin: t.Any) -> Location:
@@ -436,10 +466,13 @@ class Location:
         if pin is not None and not isinstance(pin, str):
             findings.append(Finding("holdfast_repository_id", "is not a text", "Put it in quotes."))
         findings += _unknown(fields)
+        findings += _unknown_of_keyring(ring)
         refuse(findings)
         kind = str(ring.get("type", "local"))
         stamps = _read_timestamp(fields.get("timestamp"))
         s3 = {name: fields[name] for name in S3 if fields.get(name) is not None}
+        vault = {name: ring[name] for name in VAULT if ring.get(name) is not None}
+        awskms = {name: ring[name] for name in S3 if ring.get(name) is not None}
         return cls(
             str(values["name"]),
             str(values["url"]),
@@ -449,6 +482,8 @@ class Location:
             stamps,
             s3 or None,
             replicas=_read_replicas(fields.get("replicas"), fields),
+            vault=vault or None,
+            awskms=awskms or None,
         )
 
     def read_at(self, name: str) -> Location:
@@ -544,11 +579,18 @@ class Location:
         """Connect to the store for what it cannot do by itself: to let go of what has expired."""
         return store.connect_expiry(self.url)
 
+    @property
+    def has_keyring(self) -> bool:
+        """Whether a keyring is named; an auditor's inventory need not name one."""
+        return bool(self.keyring_path) or self.keyring_type != "local"
+
     def keyring(self) -> Keyring:
-        """Connect to the keyring; an auditor's inventory need not name one."""
-        if not self.keyring_path:
+        """Connect to the keyring; a server is not asked yet."""
+        if not self.has_keyring:
             refuse([Finding("holdfast_repository.keyring.path", "is not set", "Name the folder of seal/ or open/.")])
-        return keyring.connect(self.keyring_type, path=self.keyring_path)
+        return keyring.connect(
+            self.keyring_type, path=self.keyring_path, repository=self.name, vault=self.vault, awskms=self.awskms
+        )
 
     def repository(self, *, check: bool = False) -> Repository:
         """Open the pinned repository; raises TrustError or PolicyError where it is not that."""
@@ -665,6 +707,27 @@ def _replica_faults(at: str, fields: Mapping[str, t.Any]) -> list[Finding]:
     seconds = fields.get("wait_timeout", 600.0)
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= 86400:
         findings.append(Finding(f"{at}.wait_timeout", f"{seconds!r} is no number of seconds", "Give 1 to 86400."))
+    return findings
+
+
+def _unknown_of_keyring(ring: Mapping[str, t.Any]) -> list[Finding]:
+    """Find what ``holdfast_repository.keyring`` has and nobody reads, or another kind of keyring does."""
+    known = REPOSITORY["repository"]["options"]["keyring"]["options"]
+    findings = []
+    for name in sorted(ring.keys() - known.keys()):
+        remedy = f"Known here: {', '.join(known)}."
+        if name in ("token", "secret_id", "password", "jwt"):
+            remedy = f"Secrets are not read from the inventory: set HASHI_VAULT_{name.upper()}, or name a file."
+        if name in ("access_key", "secret_key", "session_token") or name.startswith("aws_"):
+            remedy = "Secrets are not read from the inventory: use the environment, a profile or a role."
+        findings.append(Finding(f"holdfast_repository.keyring.{name}", "is not a key of this version", remedy))
+    for kind, options, where in (("vault", VAULT, "Vault"), ("awskms", S3, "AWS KMS")):
+        if ring.get("type", "local") != kind:
+            given = [name for name in options if ring.get(name) is not None]
+            remedy = f"Remove it, or set type to {kind}."
+            findings += [
+                Finding(f"holdfast_repository.keyring.{name}", f"is for a keyring in {where}", remedy) for name in given
+            ]
     return findings
 
 

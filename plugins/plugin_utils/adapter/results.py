@@ -10,7 +10,9 @@ import dataclasses
 import datetime as dt
 import typing as t
 from collections.abc import Sequence
+from pathlib import Path
 
+from ..keyring import recipients
 from ..model import instant
 from ..model.root import ROOT_OPERATION, Root
 from ..model.verification import Finding, Level, Report, StreamSummary
@@ -24,6 +26,9 @@ from .options import Location
 from .record_results import signing_steps
 
 _NAMED = 20
+_POLICIES = (
+    "Who backs up and who restores each get the policy of docs/guide_vault.md for their part: no key leaves Vault."
+)
 _UNCHANGEABLE = (
     "Its root names no people who may sign another one: no key can ever be rotated or removed, and no host retired. "
     "If that is not what you want remove it and its keyring now, and make it anew with holdfast_people and "
@@ -124,12 +129,16 @@ def diff_lines(given: Sequence[str]) -> str:
 def _next_steps(location: Location, outcome: Outcome, to_sign: str | None) -> list[str]:
     pin = outcome.root.id if outcome.root else ""
     keys = location.keyring_path
+    local = location.keyring_type == "local"
+    offline = bool(keys) and recipients.alone(Path(keys) / "escrow")
     changeable = outcome.root is not None and outcome.root.rule(ROOT_OPERATION) is not None
     if outcome.state == "made" and pin:
         return [
             f"Put this line into the inventory: {inventory_line(pin)}",
-            f"Move {keys}/escrow to media that stay offline: with it, stock age opens every pack.",
-            f"Keep {keys}/open only where restores run; backups need {keys}/seal alone.",
+            f"Leave {keys}/escrow/{recipients.FILE} there, which opens nothing; the identities of it stay offline."
+            if offline
+            else f"Move {keys}/escrow to media that stay offline: with it, stock age opens every pack.",
+            f"Keep {keys}/open only where restores run; backups need {keys}/seal alone." if local else _POLICIES,
             *([] if changeable else [_UNCHANGEABLE]),
         ]
     draft = outcome.pending.document if outcome.pending else None
@@ -139,8 +148,12 @@ def _next_steps(location: Location, outcome: Outcome, to_sign: str | None) -> li
     if outcome.state == "followed" and pin:
         return [
             f"Put this line into the inventory, now or later: {inventory_line(pin)}",
-            f"Copy {keys}/seal to where backups run and {keys}/open to where restores run, where keys are new.",
-            f"Move {keys}/escrow offline beside the one that is there, if there is a new one.",
+            *(
+                [f"Copy {keys}/seal to where backups run and {keys}/open to where restores run, where keys are new."]
+                if local
+                else []
+            ),
+            *([] if offline else [f"Move {keys}/escrow offline beside the one that is there, if there is a new one."]),
         ]
     if outcome.pending is None:
         return []

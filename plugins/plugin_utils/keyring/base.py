@@ -16,7 +16,7 @@ import datetime as dt
 import hmac
 from collections.abc import Collection, Sequence
 
-from ..errors import DependencyMissingError, UnknownVersionError
+from ..errors import DependencyMissingError, FormatError, HoldfastError, UnknownVersionError, WrongKeyError
 from ..model.keys import ClassYearKey, DigestKey, PublicKeys, Signature
 from ..seal import age
 
@@ -30,7 +30,9 @@ except ImportError:
 ClassYear = tuple[str, int, str]
 
 AGE_X25519 = "age-x25519"
+RSA_OAEP_SHA256 = "rsa-oaep-sha256"
 HKDF_SHA256 = "hkdf-sha256"
+HMAC_SHA256 = "hmac-sha256"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +56,12 @@ class Keyring(abc.ABC):
     """Private keys and what may be done with them. Only errors of the library's tree leave it, and no secret in them.
 
     Every method raises KeyMissingError where this half, or the key, is not here (it says what is missing and where it
-    was expected) and KeyringError where the keyring cannot be used as it is.
+    was expected), KeyringError where the keyring cannot be used as it is, and TransientError where it is a server that
+    does not answer now.
     """
+
+    #: Whether :meth:`unwrap_all` asks a server for many at once: who opens many gathers them, and asks in one process.
+    opens_together = False
 
     @abc.abstractmethod
     def create(
@@ -107,7 +113,7 @@ class Keyring(abc.ABC):
 
     @abc.abstractmethod
     def sign(self, pae: bytes, *, use: str, key_id: str) -> Signature:
-        """Sign with the key that :meth:`signer` named (ed25519, RFC 8032).
+        """Sign with the key that :meth:`signer` named, by the algorithm that the root has for it.
 
         :param pae: the bytes to sign: the pre-authentication encoding of a DSSE envelope.
         """
@@ -125,11 +131,49 @@ class Keyring(abc.ABC):
     def unwrap(self, key: ClassYearKey, wrapped: bytes) -> str:
         """Return the age identity that :func:`wrap` wrapped under this key (open half).
 
-        :raises WrongKeyError: the key here is another one, or *wrapped* was made under another one.
+        :raises WrongKeyError: the key here is another one, or *wrapped* was made under another one, which under some
+            schemes looks like damage.
         :raises IntegrityError: *wrapped* is damaged.
         :raises FormatError: what was wrapped is not an age identity.
         :raises UnknownVersionError: the key has a scheme that this version does not know.
         """
+
+    def unwrap_all(self, key: ClassYearKey, wrapped: Sequence[bytes]) -> list[str | HoldfastError]:
+        """Unwrap several of one key; each is its identity, or the error that says what is wrong with it.
+
+        :raises KeyMissingError, WrongKeyError, UnknownVersionError: of the key itself.
+        """
+        found: list[str | HoldfastError] = []
+        for one in wrapped:
+            try:
+                found.append(self.unwrap(key, one))
+            except (WrongKeyError, FormatError) as e:
+                found.append(e)
+        return found
+
+    @abc.abstractmethod
+    def destroy(self, key: ClassYearKey) -> bool:
+        """Destroy for ever the private half that opens what was wrapped under *key*; returns whether it was there.
+
+        It is done with the rights that this keyring was connected with: a server gives them to a quorum alone. Called
+        again it finds that nothing is there. Copies that were made of it elsewhere are not its to reach.
+
+        :raises WrongKeyError: the key of that name here is another one, which is left alone.
+        """
+
+    @abc.abstractmethod
+    def holds(self, key: ClassYearKey) -> bool:
+        """Whether the private half that opens what was wrapped under *key* is here (open half).
+
+        :raises WrongKeyError: the key of that name here is another one.
+        """
+
+    def give_up(self) -> bool:
+        """End the rights that a quorum gave for one use, where it did; returns whether there were such.
+
+        A keyring that knows of no quorum has nothing to give up.
+        """
+        return False
 
 
 def wrap(key: ClassYearKey, secret: str) -> bytes:
@@ -138,9 +182,28 @@ def wrap(key: ClassYearKey, secret: str) -> bytes:
     :raises UnknownVersionError: the key has a scheme that this version does not know.
     :raises FormatError: the key's public half is not one of its scheme.
     """
-    if key.scheme != AGE_X25519:
-        raise UnknownVersionError(f"this version cannot wrap by the scheme {key.scheme!r}", item=key.id)
-    return age.encrypt(secret.encode(), [key.public])
+    if key.scheme == AGE_X25519:
+        return age.encrypt(secret.encode(), [key.public])
+    if key.scheme == RSA_OAEP_SHA256:
+        # here: a run whose keys are age's needs none of it
+        from . import oaep
+
+        return oaep.encrypt(key.public, secret.encode())
+    raise UnknownVersionError(f"this version cannot wrap by the scheme {key.scheme!r}", item=key.id)
+
+
+def require_identity(key: ClassYearKey, secret: str) -> str:
+    """Return what was unwrapped under *key*; raises FormatError, without repeating it, where it is no age identity."""
+    try:
+        age.recipient_of(secret)
+    except FormatError as e:
+        raise FormatError("what was wrapped under this key is not an age identity", item=key.id) from e
+    return secret
+
+
+def digest_info(repository: str) -> bytes:
+    """What a repository's digests are keyed from, beside a digest key's secret."""
+    return b"holdfast repository digest v1\0" + repository.encode()
 
 
 def host_key(run_key: bytes, host_id: str) -> bytes:
@@ -164,7 +227,7 @@ def derive(secret: bytes, info: bytes) -> bytes:
 
 
 def missing_cryptography() -> DependencyMissingError:
-    """The error of both files that import cryptography."""
+    """The error of the files that import cryptography."""
     return DependencyMissingError(
         "the Python library cryptography is not installed on the controller",
         remedy="Install cryptography for the Python that runs Ansible",

@@ -9,6 +9,7 @@
     seal/     keyring.json  point-<key id>.pem  digest-<key id>.key      to who backs up
     open/     keyring.json  record-<key id>.pem  identities.txt          to who restores
     escrow/   README.txt  identities.txt                                 offline, as soon as it is made
+              or recipients.txt alone                                    of identities that were made offline
 """
 
 from __future__ import annotations
@@ -17,64 +18,27 @@ import dataclasses
 import datetime as dt
 import re
 import secrets
-import typing as t
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..errors import (
-    FormatError,
     IntegrityError,
     KeyMissingError,
     KeyringError,
-    PolicyError,
     UnknownVersionError,
     WrongKeyError,
 )
 from ..model import instant
 from ..model.keys import ClassYearKey, DigestKey, PublicKeys, Signature, SignKey
 from ..seal import age
-from . import published, sign
-from .base import AGE_X25519, HKDF_SHA256, ClassYear, Keyring, Renewal, derive
+from . import identities, key_sets, published, recipients, sign
+from .base import AGE_X25519, HKDF_SHA256, ClassYear, Keyring, Renewal, derive, digest_info, require_identity
 from .folder import PrivateFolder
 from .published import Published
 
 _PUBLISHED = "keyring.json"
-_IDENTITIES = "identities.txt"
-_CLASS_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
 _DIGEST_SECRET = re.compile(rb"[0-9a-f]{64}\n")
-# ten years, whichever of them are leap years
-_SIGN_VALIDITY = dt.timedelta(days=3653)
-
-_ESCROW_README = """\
-ESCROW KEYS of the configuration backup repository {repository}
-
-Whoever holds identities.txt can read every backup of this repository, without Ansible,
-without the keyring and without any other key. It is the way back when all else is lost.
-
-1. Move this whole folder now to a place that is not connected to any computer: two
-   encrypted USB sticks in two safes, or paper. Then delete it here.
-2. When keys for more classes or years are made, a new folder of this name appears beside
-   the other halves of the keyring. Keep it with this one: it does not replace it.
-3. To destroy the backups of one class and year for good, delete its two lines in
-   identities.txt (the comment that names it and the AGE-SECRET-KEY below) in every copy
-   of this folder, and the two lines of the same name in open/identities.txt of the keyring.
-
-To open a pack (a file PACK.tar.zst.age under packs/ in the repository) with stock tools:
-
-    mkdir restored
-    age -d -i identities.txt PACK.tar.zst.age | zstd -d \\
-        | tar -x -p --xattrs --xattrs-include='*' -C restored
-    cd restored && sha256sum -c SHA256SUMS
-
-RESTORE.md in the pack says what is where.
-"""
-
-
-class _Identity(t.NamedTuple):
-    name: str
-    recipient: str
-    secret: str
 
 
 class LocalKeyring(Keyring):
@@ -96,17 +60,14 @@ class LocalKeyring(Keyring):
 
         :raises PolicyError: a name that no class can have.
         """
-        for name in classes:
-            if not _CLASS_NAME.fullmatch(name):
-                raise PolicyError(f"{name!r} is not a class name", remedy="Use lower-case letters, digits and hyphens")
-        wanted = [(name, year, "") for name in classes for year in range(first_year, first_year + years)]
+        wanted = key_sets.class_years(classes, first_year, years)
         root = PrivateFolder(self._path)
         root.make()
         with root.locked():
             known = self._known(repository)
             if known and not (self._seal.exists() and self._open.exists()):
                 return self._unchanged(known, wanted)
-            return self._completed(known or PublicKeys((), (), (), ()), repository, wanted, now)
+            return self._completed(known or key_sets.NONE, repository, wanted, now)
 
     def renew(self, named: PublicKeys, renewal: Renewal, *, repository: str, now: dt.datetime) -> PublicKeys:
         """See :meth:`Keyring.renew`. It takes both halves; escrow/ is made anew where it was moved away."""
@@ -120,33 +81,33 @@ class LocalKeyring(Keyring):
                 # a killed renewal leaves a lost half begun
                 if needed - set(renewal.removed):
                     _present(half, _PUBLISHED)
-                half.make()
-            known = self._known(repository) or named
-            valid_from = instant.whole(now)
             # who had a copy of what is removed has a copy of what nobody has signed yet
             fresh = bool(renewal.removed)
+            known = self._known(repository) or named
+            escrow = self._escrow_keys(repository, renewal.escrow, named.escrow, fresh=fresh)
+            self._seal.make()
+            self._open.make()
+            valid_from = instant.whole(now)
             sign_keys = tuple(
                 _sign_key(half, use, valid_from, renewal.spent, fresh=fresh)
                 for half, use in ((self._seal, "point"), (self._open, "record"))
                 if use in renewal.uses
             )
-            if renewal.escrow:
-                self._make_escrow(repository)
             made = PublicKeys(
                 sign=sign_keys,
-                wrap=_class_year_keys(self._open, renewal.wrap, fresh=fresh),
-                escrow=_class_year_keys(self._escrow, renewal.escrow, fresh=fresh),
+                wrap=identities.class_year_keys(self._open, renewal.wrap, fresh=fresh),
+                escrow=escrow,
                 digest=(_digest_key(self._seal, renewal.spent, fresh=fresh),) if "digest" in renewal.uses else (),
             )
             # escrow keys of a request that nobody signed may have gone offline, or be lost: new ones take their names
             left = dataclasses.replace(
-                known, wrap=_beside(known.wrap, made.wrap), escrow=_beside(known.escrow, made.escrow)
+                known, wrap=key_sets.beside(known.wrap, made.wrap), escrow=key_sets.beside(known.escrow, made.escrow)
             )
-            self._publish(repository, _joined(left, made))
-            return _joined(named, made)
+            self._publish(repository, key_sets.joined(left, made))
+            return key_sets.joined(named, made)
 
     def made(self, *, repository: str) -> PublicKeys:
-        return self._known(repository) or PublicKeys((), (), (), ())
+        return self._known(repository) or key_sets.NONE
 
     def signer(self, *, use: str, among: Collection[str]) -> str:
         half = self._half(use)
@@ -200,15 +161,15 @@ class LocalKeyring(Keyring):
         text = _present(self._seal, name)
         if not _DIGEST_SECRET.fullmatch(text):
             raise KeyringError("a digest key is damaged", item=name, remedy="Restore it from a copy")
-        return derive(bytes.fromhex(text.decode()), b"holdfast repository digest v1\0" + repository.encode())
+        return derive(bytes.fromhex(text.decode()), digest_info(repository))
 
     def unwrap(self, key: ClassYearKey, wrapped: bytes) -> str:
         if key.scheme != AGE_X25519:
             raise UnknownVersionError(f"this keyring cannot unwrap by the scheme {key.scheme!r}", item=key.id)
-        known = _identities(_present(self._open, _IDENTITIES), self._open)
+        known = identities.read(_present(self._open, identities.FILE), self._open)
         fitting = [identity.secret for identity in known if identity.recipient == key.public]
         if not fitting:
-            where = f"Look for it where it was moved to; it was expected in {self._open.path / _IDENTITIES}"
+            where = f"Look for it where it was moved to; it was expected in {self._open.path / identities.FILE}"
             if any(identity.name == key.id for identity in known):
                 raise WrongKeyError("the identity of that name is of another key", item=key.id, remedy=where)
             raise KeyMissingError("the keyring has no identity for this key", item=key.id, remedy=where)
@@ -218,11 +179,28 @@ class LocalKeyring(Keyring):
             raise WrongKeyError("this was wrapped under another key", item=key.id) from e
         except IntegrityError as e:
             raise IntegrityError("the wrapped key is damaged", item=key.id) from e
-        try:
-            age.recipient_of(secret)
-        except FormatError as e:
-            raise FormatError("what was wrapped under this key is not an age identity", item=key.id) from e
-        return secret
+        return require_identity(key, secret)
+
+    def destroy(self, key: ClassYearKey) -> bool:
+        """See :meth:`Keyring.destroy`. Who can write the file can do this: nothing here asks for a quorum."""
+        self._require_age(key)
+        with PrivateFolder(self._path).locked():
+            if not self.holds(key):
+                return False
+            left = identities.without(_present(self._open, identities.FILE), key.public, self._open)
+            self._open.write(identities.FILE, left)
+            return True
+
+    def holds(self, key: ClassYearKey) -> bool:
+        """See :meth:`Keyring.holds`."""
+        self._require_age(key)
+        known = identities.read(_present(self._open, identities.FILE), self._open)
+        # of a request that nobody signed another one of that name may be left, which opens nothing
+        return any(identity.recipient == key.public for identity in known)
+
+    def _require_age(self, key: ClassYearKey) -> None:
+        if key.scheme != AGE_X25519:
+            raise UnknownVersionError(f"this keyring has no keys of the scheme {key.scheme!r}", item=key.id)
 
     def _known(self, repository: str) -> PublicKeys | None:
         """The keys that either half publishes: a killed create leaves the newer list in open/ alone."""
@@ -237,10 +215,10 @@ class LocalKeyring(Keyring):
                     remedy=f"Name another folder for the keys of {repository!r}",
                 )
         keys = PublicKeys(
-            sign=_union(each.keys.sign for each in found),
-            wrap=_union(each.keys.wrap for each in found),
-            escrow=_union(each.keys.escrow for each in found),
-            digest=_union(each.keys.digest for each in found),
+            sign=key_sets.union(each.keys.sign for each in found),
+            wrap=key_sets.union(each.keys.wrap for each in found),
+            escrow=key_sets.union(each.keys.escrow for each in found),
+            digest=key_sets.union(each.keys.digest for each in found),
         )
         if any(len({key.id for key in listed}) < len(listed) for listed in (keys.wrap, keys.escrow)):
             raise KeyringError(
@@ -251,7 +229,7 @@ class LocalKeyring(Keyring):
         return keys
 
     def _unchanged(self, known: PublicKeys, wanted: Sequence[ClassYear]) -> PublicKeys:
-        if _gaps(known.wrap, wanted) or _gaps(known.escrow, wanted):
+        if key_sets.gaps(known.wrap, wanted) or key_sets.gaps(known.escrow, wanted):
             half = self._open if self._seal.exists() else self._seal
             raise KeyMissingError(
                 f"keys are added with both halves present, and {half.path.name}/ is not here",
@@ -267,11 +245,10 @@ class LocalKeyring(Keyring):
 
         What a killed create left unpublished is taken up.
         """
+        # first: of recipients that were brought one may be missing
+        escrow = self._escrow_keys(repository, key_sets.gaps(known.escrow, wanted), known.escrow)
         self._seal.make()
         self._open.make()
-        escrow_gaps = _gaps(known.escrow, wanted)
-        if escrow_gaps:
-            self._make_escrow(repository)
         keys = PublicKeys(
             sign=known.sign
             + tuple(
@@ -279,16 +256,22 @@ class LocalKeyring(Keyring):
                 for half, use in ((self._seal, "point"), (self._open, "record"))
                 if not any(key.use == use for key in known.sign)
             ),
-            wrap=known.wrap + _class_year_keys(self._open, _gaps(known.wrap, wanted)),
-            escrow=known.escrow + _class_year_keys(self._escrow, escrow_gaps),
+            wrap=known.wrap + identities.class_year_keys(self._open, key_sets.gaps(known.wrap, wanted)),
+            escrow=known.escrow + escrow,
             digest=known.digest or (_digest_key(self._seal, ()),),
         )
         self._publish(repository, keys)
         return keys
 
-    def _make_escrow(self, repository: str) -> None:
-        self._escrow.make()
-        self._escrow.write("README.txt", _ESCROW_README.format(repository=repository).encode())
+    def _escrow_keys(
+        self, repository: str, gaps: Sequence[ClassYear], named: Sequence[ClassYearKey], *, fresh: bool = False
+    ) -> tuple[ClassYearKey, ...]:
+        guide = recipients.Guide(
+            repository,
+            beside="the other halves of the keyring",
+            elsewhere="the two lines of the same name in open/identities.txt of the keyring",
+        )
+        return recipients.escrow_keys(self._escrow, gaps, guide, named=named, fresh=fresh)
 
     def _publish(self, repository: str, keys: PublicKeys) -> None:
         document = published.dump(Published(repository, keys))
@@ -309,7 +292,7 @@ def _sign_key(
     else:
         pem, public = sign.generate()
         half.write(f"{use}-{sign.key_id(public)}.pem", pem)
-    return SignKey(sign.key_id(public), use, sign.ALGORITHM, public, now, now + _SIGN_VALIDITY)
+    return SignKey(sign.key_id(public), use, sign.ALGORITHM, public, now, now + key_sets.SIGN_VALIDITY)
 
 
 def _digest_key(half: PrivateFolder, spent: Collection[str], *, fresh: bool = False) -> DigestKey:
@@ -326,83 +309,6 @@ def _left(half: PrivateFolder, use: str, suffix: str, spent: Collection[str]) ->
     """The id of a key that was made and that no root names: a run was killed, or nobody signed its root."""
     found = (re.fullmatch(rf"{use}-([0-9a-f]{{16}})\.{suffix}", name) for name in half.names())
     return next((match[1] for match in found if match and match[1] not in spent), None)
-
-
-def _class_year_keys(
-    folder: PrivateFolder, gaps: Iterable[ClassYear], *, fresh: bool = False
-) -> tuple[ClassYearKey, ...]:
-    """Make an identity for each class and year, in one write; lines that are in the file stay as they are.
-
-    :param fresh: also where the file has one of that name, which another root may have named meanwhile.
-    """
-    gaps = list(gaps)
-    if not gaps:
-        return ()
-    text = folder.read(_IDENTITIES) or b""
-    if text and not text.endswith(b"\n"):
-        text += b"\n"
-    recipients = {identity.name: identity.recipient for identity in _identities(text, folder)}
-    lines = []
-    keys = []
-    for retention_class, year, series in gaps:
-        name = f"{retention_class}-{year}{series}"
-        if fresh or name not in recipients:
-            secret, recipients[name] = age.generate()
-            lines.append(f"# {name} {recipients[name]}\n{secret}\n")
-        keys.append(ClassYearKey(retention_class, year, AGE_X25519, recipients[name], series))
-    if lines:
-        folder.write(_IDENTITIES, text + "".join(lines).encode())
-    return tuple(keys)
-
-
-def _identities(text: bytes, folder: PrivateFolder) -> list[_Identity]:
-    """Read an age identity file (age-keygen(1)); the comment above an identity names its key."""
-    found = []
-    name = ""
-    # never an exception that carries the text
-    for line in text.decode("utf-8", "replace").splitlines():
-        if line.startswith("#"):
-            name = line[1:].split()[0] if line[1:].split() else ""
-        elif line.strip():
-            try:
-                found.append(_Identity(name, age.recipient_of(line.strip()), line.strip()))
-            except FormatError as e:
-                raise KeyringError(
-                    "a line of the identity file is neither a comment nor an age identity",
-                    item=str(folder.path / _IDENTITIES),
-                    remedy="Restore the file from a copy",
-                ) from e
-            name = ""
-    return found
-
-
-def _gaps(keys: Sequence[ClassYearKey], wanted: Sequence[ClassYear]) -> list[ClassYear]:
-    known = {(key.retention_class, key.year, key.series) for key in keys}
-    return [each for each in dict.fromkeys(wanted) if each not in known]
-
-
-_Key = t.TypeVar("_Key")
-
-
-def _joined(one: PublicKeys, other: PublicKeys) -> PublicKeys:
-    """The keys of both; a signing key that was made before keeps the days that it was given first."""
-    known = {key.id for key in one.sign}
-    return PublicKeys(
-        sign=one.sign + tuple(key for key in other.sign if key.id not in known),
-        wrap=_union((one.wrap, other.wrap)),
-        escrow=_union((one.escrow, other.escrow)),
-        digest=_union((one.digest, other.digest)),
-    )
-
-
-def _beside(keys: tuple[ClassYearKey, ...], new: tuple[ClassYearKey, ...]) -> tuple[ClassYearKey, ...]:
-    """The keys whose names no new one takes."""
-    taken = {key.id: key for key in new}
-    return tuple(key for key in keys if taken.get(key.id, key) == key)
-
-
-def _union(several: Iterable[tuple[_Key, ...]]) -> tuple[_Key, ...]:
-    return tuple(dict.fromkeys(key for keys in several for key in keys))
 
 
 def _present(folder: PrivateFolder, name: str) -> bytes:

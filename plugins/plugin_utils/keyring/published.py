@@ -53,7 +53,7 @@ def load(data: bytes, *, what: str) -> Published:
         version = document["format"]
         if version == _FORMAT:
             return _published(document)
-    except (ValueError, LookupError, TypeError, FormatError) as e:
+    except (ValueError, LookupError, TypeError, RecursionError, FormatError) as e:
         raise KeyringError("a file of the keyring is damaged", item=what, remedy="Restore it from a copy") from e
     raise UnknownVersionError("a newer version of the collection wrote this keyring", item=what)
 

@@ -39,22 +39,24 @@ class Authority:
         self.ca_path = folder / "ca.crt"
         self.ca_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *, expired: bool = False) -> tuple[Path, Path]:
+    def issue(self, name: str, *, expired: bool = False, client: bool = False) -> tuple[Path, Path]:
         """Make a certificate that is good for a day; returns its path and its key's.
 
         :param name: of the files.
         :param expired: it has ended an hour ago.
+        :param client: it is for who asks, of that name, and not for who answers.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         now = dt.datetime.now(dt.timezone.utc)
         end = now - dt.timedelta(hours=1) if expired else now + _DAY
+        purpose = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         hosts = [x509.DNSName("localhost"), *(x509.IPAddress(ipaddress.ip_address(ip)) for ip in ("127.0.0.1", "::1"))]
         certificate = (
-            self._builder(_name("localhost"), key, now - _DAY, end)
+            self._builder(_name(name if client else "localhost"), key, now - _DAY, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
             .add_extension(_usage(signs=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         certificate_path, key_path = self._folder / f"{name}.crt", self._folder / f"{name}.key"

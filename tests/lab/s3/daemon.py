@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -136,6 +137,12 @@ class Daemon:
     def resume(self) -> None:
         """Let it go on."""
         self._send(signal.SIGCONT)
+
+    def limit_files(self, size: int) -> None:
+        """Let it make no file larger than so many bytes: what it writes beyond them fails, as on a full disk."""
+        if self._process is not None and self.running:
+            hard = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)[1]
+            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
     def log(self) -> str:
         """All that it has printed."""

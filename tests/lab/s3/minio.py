@@ -22,7 +22,7 @@ from .authority import Authority
 from .daemon import Daemon, port
 from .listener import Handler, Listener
 from .minio_admin import MinioAdmin
-from .server import IDENTITIES, OWNER, Access, S3Server, json_values, new_keys, policy
+from .server import OWNER, USERS, Access, S3Server, json_values, new_keys, policy
 
 # of whoever replicates to here: none to delete
 _RIGHTS = (
@@ -60,7 +60,7 @@ class Minio(S3Server):
 
     def up(self) -> None:
         program = build(MINIO)
-        self.keys = {identity: new_keys(identity) for identity in IDENTITIES}
+        self.keys = {identity: new_keys(identity) for identity in USERS}
         number = port()
         self.endpoint = f"https://127.0.0.1:{number}"
         self._certificates()
@@ -83,7 +83,7 @@ class Minio(S3Server):
         folders = ["--certs-dir", str(self.folder / "certs"), str(self.folder / "data")]
         self._daemons = [Daemon([*command, *folders], self.folder / "log", environment)]
         self.start()
-        for identity in IDENTITIES[1:]:
+        for identity in USERS[1:]:
             self.admin.add_user(self.keys[identity])
             self._users.append(identity)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .authority import Authority
 from .daemon import PATH, Daemon, NotStartedError, port, require, tool
-from .server import IDENTITIES, Access, Keys, S3Server, client, json_values, new_keys, policy
+from .server import USERS, Access, Keys, S3Server, client, json_values, new_keys, policy
 from .signed import Signed
 
 _PACKAGES = {
@@ -243,7 +243,7 @@ class Rgw(S3Server):
         rights = "--caps=users=*;user-policy=*;roles=*"
         self.admin("user", "create", "--uid=admin", "--display-name=admin", rights, *_shown(self._admin))
         signed = Signed(self.endpoint, self._admin, self.ca_path)
-        self.keys = {identity: new_keys(identity) for identity in IDENTITIES}
+        self.keys = {identity: new_keys(identity) for identity in USERS}
         for identity, keys in self.keys.items():
             told = {"uid": identity, "display-name": identity, "access-key": keys.access, "secret-key": keys.secret}
             signed.put("/admin/user", {**told, "generate-key": "False"})
@@ -285,4 +285,5 @@ def _access(entry: t.Mapping[str, t.Any]) -> Access:
         rest.rpartition(" ")[0],
         int(entry["http_status"]),
         entry.get("user_agent", ""),
+        entry.get("sts_info", {}).get("role_session", ""),
     )

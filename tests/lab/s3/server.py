@@ -31,6 +31,10 @@ from .daemon import Daemon
 
 OWNER = "owner"
 IDENTITIES = (OWNER, "operator", "restorer", "auditor", "custodian", "outsider")
+#: Whose bucket and keys it is by a policy alone: the owner above is the root of two servers, whom no policy binds.
+OWNER_BY_POLICY = "by-policy"
+#: All who have keys.
+USERS = (*IDENTITIES, "approver", "broker", OWNER_BY_POLICY)
 REGION = "us-east-1"
 
 # the models are read once; the files and the profile of whoever runs the tests are not
@@ -59,6 +63,7 @@ class Access:
     :param operation: by the server's own name.
     :param target: what was asked for, as the server writes it: bucket, key, perhaps the version.
     :param agent: the client's ``User-Agent``.
+    :param session: the name of the role's session, where the server says it.
     """
 
     who: str
@@ -66,6 +71,7 @@ class Access:
     target: str
     status: int
     agent: str
+    session: str = ""
 
 
 class S3Server(abc.ABC):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ..go_build import VERSITYGW, build
 from .daemon import Daemon, port
-from .server import IDENTITIES, OWNER, Access, Keys, S3Server, client, new_keys, policy
+from .server import OWNER, USERS, Access, Keys, S3Server, client, new_keys, policy
 
 # what S3's own server access log has in a line, with the agent not in quotes
 _LINE = re.compile(
@@ -54,7 +54,7 @@ class Versitygw(S3Server):
         ]
         self._daemons[0].start(Path(socket).exists)
         self.start()
-        self.keys = {OWNER: root, **{identity: self._make(root, identity) for identity in IDENTITIES[1:]}}
+        self.keys = {OWNER: root, **{identity: self._make(root, identity) for identity in USERS[1:]}}
 
     def start(self) -> None:
         self.server.start(lambda: self._answers("/health"))

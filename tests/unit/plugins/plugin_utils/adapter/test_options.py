@@ -174,6 +174,52 @@ class TestLocation:
         assert told["s3"] == location.s3
         assert told["context"] == {"holdfast.config": COLLECTION, "run": run.RUN_ID, "change": "CHG42"}
 
+    def test_how_vault_is_reached(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ring = {"type": "vault", "url": "https://vault.example", "auth_method": "approle", "role_id": "r"}
+        location = made(holdfast_repository={**REPOSITORY, "keyring": {**ring, "ca_cert": None}}).location()
+        assert (location.keyring_type, location.keyring_path) == ("vault", "")
+        assert location.has_keyring
+        again = Location(**json.loads(json.dumps(dataclasses.asdict(location))))
+        assert again == location
+        told: dict[str, t.Any] = {}
+        monkeypatch.setattr(options.keyring, "connect", lambda kind, **more: told.update(more, kind=kind))
+        again.keyring()
+        assert told == {
+            "kind": "vault",
+            "path": "",
+            "repository": "prod",
+            "vault": {"url": "https://vault.example", "auth_method": "approle", "role_id": "r"},
+            "awskms": None,
+        }
+
+    def test_how_kms_is_reached(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What reaches the store is not taken for the keyring: its keys may be in another account."""
+        ring = {"type": "awskms", "region": "eu-central-1", "profile": "operator"}
+        told: dict[str, t.Any] = {}
+        monkeypatch.setattr(options.keyring, "connect", lambda kind, **more: told.update(more, kind=kind))
+        store = {"url": "s3://backups/prod", "region": "us-east-1", "endpoint_url": "https://s3.example"}
+        made(holdfast_repository={**REPOSITORY, **store, "keyring": ring}).location().keyring()
+        assert (told["kind"], told["vault"]) == ("awskms", None)
+        assert told["awskms"] == {"region": "eu-central-1", "profile": "operator"}
+
+    @pytest.mark.parametrize(
+        ("ring", "says"),
+        [
+            ({"type": "vault", "secret_id": "pa55word"}, "set HASHI_VAULT_SECRET_ID, or name a file"),
+            ({"type": "vault", "token": "pa55word"}, "Secrets are not read from the inventory"),
+            ({"type": "vault", "cacert": "/x"}, "is not a key of this version"),
+            ({"path": "/x", "paht": "/y"}, "Known here: type, path, url, "),
+            ({"path": "/x", "url": "https://vault"}, "is for a keyring in Vault"),
+            ({"path": "/x", "region": "eu-central-1"}, "is for a keyring in AWS KMS"),
+            ({"type": "awskms", "auth_method": "token"}, "is for a keyring in Vault"),
+            ({"type": "awskms", "aws_secret_access_key": "pa55word"}, "use the environment, a profile or a role"),
+        ],
+    )
+    def test_what_nobody_reads_of_a_keyring_is_told(self, ring: dict[str, t.Any], says: str) -> None:
+        with pytest.raises(PolicyError, match=says) as caught:
+            made(holdfast_repository={**REPOSITORY, "keyring": ring}).location()
+        assert "pa55word" not in str(caught.value)
+
     @pytest.mark.parametrize("change", [None, "CHG42", {}, {"id": None}, {"window": "w"}])
     def test_without_an_id_of_a_change(self, change: object) -> None:
         assert made(holdfast_repository=REPOSITORY, holdfast_change=change).location().change == ""

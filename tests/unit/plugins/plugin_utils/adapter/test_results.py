@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import json
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import results, storage_results
@@ -259,6 +260,21 @@ class TestRoot:
         followed, *rest = self.told(Outcome("followed", ROOT))["next_steps"]
         assert LINE in followed
         assert "/srv/keyring/seal" in rest[0]
+
+    def test_where_escrow_was_made_offline_nothing_has_to_go_there(self, tmp_path: Path) -> None:
+        escrow = tmp_path / "escrow"
+        escrow.mkdir()
+        location = dataclasses.replace(LOCATION, keyring_path=str(tmp_path))
+
+        def told(state: str) -> str:
+            return "\n".join(results.root(location, Outcome(state, ROOT), to_sign=None, diff=False)["next_steps"])
+
+        assert [f"Move {escrow} " in told(state) for state in ("made", "followed")] == [True, True]
+        (escrow / "recipients.txt").touch()
+        assert [f"Move {escrow} " in told(state) for state in ("made", "followed")] == [False, False]
+        assert f"Leave {escrow}/recipients.txt there" in told("made")
+        (escrow / "identities.txt").touch()
+        assert [f"Move {escrow} " in told(state) for state in ("made", "followed")] == [True, True]
 
     @pytest.mark.parametrize("to_sign", [None, "/home/ops/to-sign"])
     def test_whose_signatures_are_lacking(self, to_sign: str | None) -> None:

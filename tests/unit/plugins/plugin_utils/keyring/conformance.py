@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import typing as t
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
@@ -20,8 +22,9 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     UnknownVersionError,
     WrongKeyError,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import Keyring, sign
+from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import Keyring, recipients, sign
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.base import Renewal, wrap
+from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.folder import PrivateFolder
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import ClassYearKey, PublicKeys
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.signing import sign_with_newest
@@ -32,11 +35,15 @@ CLASSES = ("d0030", "d0400")
 
 
 class Halves(t.NamedTuple):
-    """One keyring as three people see it. Those who hold a half connect after the owner has made it."""
+    """One keyring as three people see it. Those who hold a half connect after the owner has made it.
+
+    ``escrow`` is where the owner has escrow keys.
+    """
 
     owner: Keyring
     sealer: Callable[[], Keyring]
     opener: Callable[[], Keyring]
+    escrow: Path
 
 
 def ids(keys: PublicKeys) -> set[str]:
@@ -44,8 +51,51 @@ def ids(keys: PublicKeys) -> set[str]:
     return {key.id for key in (*keys.sign, *keys.digest)}
 
 
+class DestructionConformance:
+    """A kind of keyring whose keys are gone at once inherits this, and gives a fixture ``destroyer`` beside ``halves``.
+
+    It connects with the rights to destroy, once the owner has made the keyring.
+    """
+
+    def test_a_destroyed_key_opens_nothing_and_the_others_do(
+        self, halves: Halves, destroyer: Callable[[], Keyring]
+    ) -> None:
+        keys = KeyringConformance.create(halves)
+        gone, *others = keys.wrap
+        secret, _recipient = age.generate()
+        by = destroyer()
+        assert by.holds(gone)
+        assert by.destroy(gone)
+        for one in (by, destroyer(), halves.opener()):
+            assert not one.holds(gone)
+            with pytest.raises((KeyMissingError, WrongKeyError)):
+                one.unwrap(gone, wrap(gone, secret))
+        assert not by.destroy(gone)
+        for other in others:
+            assert halves.opener().holds(other)
+            assert halves.opener().unwrap(other, wrap(other, secret)) == secret
+        # what is public of it stays
+        assert halves.owner.made(repository=REPOSITORY) == keys
+        assert by.signer(use="record", among=ids(keys))
+
+    def test_a_key_of_that_name_that_is_another_one_is_left_alone(
+        self, halves: Halves, destroyer: Callable[[], Keyring]
+    ) -> None:
+        first, second, *_others = KeyringConformance.create(halves).wrap
+        with contextlib.suppress(WrongKeyError):
+            assert not destroyer().destroy(dataclasses.replace(first, public=first.public[::-1]))
+        for call in (destroyer().destroy, destroyer().holds):
+            with pytest.raises(UnknownVersionError):
+                call(dataclasses.replace(first, scheme="rot13"))
+        assert halves.opener().holds(first)
+        assert halves.opener().holds(second)
+
+
 class KeyringConformance:
     """A kind of keyring inherits this and gives a fixture ``halves``, of a keyring that was not made yet."""
+
+    #: By which its signing keys sign.
+    algorithm = sign.ALGORITHM
 
     @staticmethod
     def create(halves: Halves, *, classes: tuple[str, ...] = CLASSES, first_year: int = 2024) -> PublicKeys:
@@ -55,7 +105,7 @@ class KeyringConformance:
         keys = self.create(halves)
         assert [key.use for key in keys.sign] == ["point", "record"]
         for key in keys.sign:
-            assert (key.algorithm, key.id) == ("ed25519", sign.key_id(key.public))
+            assert (key.algorithm, key.id) == (self.algorithm, sign.key_id(key.public))
             assert key.not_before == NOW.replace(microsecond=0)
             assert (key.not_after - key.not_before).days // 365.25 == 10
         for listed in (keys.wrap, keys.escrow):
@@ -87,13 +137,14 @@ class KeyringConformance:
         assert caught.value.remedy
 
     def test_each_half_signs_for_its_use_alone(self, halves: Halves) -> None:
-        public = {key.use: key for key in self.create(halves).sign}
+        keys = self.create(halves)
+        public = {key.use: key for key in keys.sign}
         for half, use, foreign in ((halves.sealer(), "point", "record"), (halves.opener(), "record", "point")):
-            signature = sign_with_newest(half, b"DSSEv1 payload", use=use)
+            signature = sign_with_newest(half, b"DSSEv1 payload", use=use, among=sorted(ids(keys)))
             assert signature.key_id == public[use].id
-            sign.verify(public[use].public, b"DSSEv1 payload", signature.signature)
+            sign.verify(public[use].public, b"DSSEv1 payload", signature.signature, algorithm=self.algorithm)
             with pytest.raises(KeyMissingError):
-                sign_with_newest(half, b"DSSEv1 payload", use=foreign)
+                sign_with_newest(half, b"DSSEv1 payload", use=foreign, among=sorted(ids(keys)))
 
     def test_an_unknown_use_is_refused(self, halves: Halves) -> None:
         self.create(halves)
@@ -215,6 +266,36 @@ class KeyringConformance:
         assert len(third.sign) == 4
         assert third.digest[:-1] == removed.digest
 
+    def test_of_escrow_keys_that_were_made_offline_the_recipients_are_taken(self, halves: Halves) -> None:
+        """Where one was not brought, nothing is made: neither a key of escrow nor any other."""
+        names = ["d0030-2024", "d0030-2025", "d0400-2024", "d0400-2025", "d0030-2024b"]
+        offline = {name: age.generate()[1] for name in names}
+        for folder in (PrivateFolder(halves.escrow.parent), PrivateFolder(halves.escrow)):
+            folder.make()
+
+        def bring(*names: str) -> None:
+            folder.write(recipients.FILE, recipients.completed(b"", {name: offline[name] for name in names}))
+
+        bring(*names[1:])
+        with pytest.raises(KeyMissingError, match="brought for d0030-2024, and"):
+            self.create(halves)
+        assert not any(dataclasses.astuple(halves.owner.made(repository=REPOSITORY)))
+        assert [found.name for found in halves.escrow.parent.iterdir()] == ["escrow"]
+        bring(*names[:4])
+        first = self.create(halves)
+        assert {key.id: key.public for key in first.escrow} == {name: offline[name] for name in names[:4]}
+        spent = [key.id for key in first.sign if key.use == "point"]
+        asked: dict[str, t.Any] = {"escrow": [("d0030", 2024, "b")], "removed": spent}
+        with pytest.raises(KeyMissingError, match="brought for d0030-2024b, and"):
+            self.renew(halves, first, "point", **asked)
+        assert halves.owner.made(repository=REPOSITORY) == first
+        bring(*names)
+        for _again in range(2):
+            assert self.renew(halves, first, "point", **asked).escrow[4:] == (
+                dataclasses.replace(first.escrow[0], series="b", public=offline["d0030-2024b"]),
+            )
+        assert folder.names() == [recipients.FILE]
+
     def test_renewing_nothing_changes_nothing(self, halves: Halves) -> None:
         first = self.create(halves)
         assert self.renew(halves, first) == first
@@ -253,7 +334,7 @@ class KeyringConformance:
             if key.use == use:
                 signature = half.sign(b"DSSEv1 payload", use=use, key_id=key.id)
                 assert signature.key_id == key.id
-                sign.verify(key.public, b"DSSEv1 payload", signature.signature)
+                sign.verify(key.public, b"DSSEv1 payload", signature.signature, algorithm=self.algorithm)
             else:
                 with pytest.raises(KeyMissingError):
                     half.sign(b"DSSEv1 payload", use=use, key_id=key.id)

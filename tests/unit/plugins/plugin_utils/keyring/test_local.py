@@ -20,7 +20,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     PolicyError,
     WrongKeyError,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import sign
+from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import Keyring, sign
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.base import Renewal, derive, wrap
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.folder import PrivateFolder
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local import LocalKeyring
@@ -28,19 +28,25 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import 
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.signing import sign_with_newest
 
-from .conformance import NOW, REPOSITORY, Halves, KeyringConformance, ids
+from .conformance import NOW, REPOSITORY, DestructionConformance, Halves, KeyringConformance, ids
 
 SECRET = re.compile(r"^AGE-SECRET-KEY-1[0-9A-Z]+$", re.MULTILINE)
 
 
-class TestLocalKeyring(KeyringConformance):
+class TestLocalKeyring(KeyringConformance, DestructionConformance):
     @pytest.fixture
     def halves(self, tmp_path: Path) -> Halves:
         def alone(half: str) -> LocalKeyring:
             shutil.copytree(tmp_path / "all" / half, tmp_path / half / half, dirs_exist_ok=True)
             return LocalKeyring(tmp_path / half)
 
-        return Halves(LocalKeyring(tmp_path / "all"), lambda: alone("seal"), lambda: alone("open"))
+        everything = tmp_path / "all"
+        return Halves(LocalKeyring(everything), lambda: alone("seal"), lambda: alone("open"), everything / "escrow")
+
+    @pytest.fixture
+    def destroyer(self, tmp_path: Path) -> Callable[[], Keyring]:
+        """Whoever can write the open half."""
+        return lambda: LocalKeyring(tmp_path / "all")
 
 
 @pytest.fixture
@@ -214,6 +220,28 @@ def test_a_destroyed_class_year_stays_destroyed(path: Path) -> None:
     assert caught.value.item == "d0030-2026"
     assert str(identities) in str(caught.value)
     assert LocalKeyring(path).unwrap(other, wrap(other, secrets_in(path / "open")[0]))
+
+
+def test_an_identity_is_destroyed_with_its_comment_and_the_others_stay_as_they_are(path: Path) -> None:
+    key, _other = create(path, "d0030").wrap
+    file = path / "open" / "identities.txt"
+    before = file.read_text().splitlines()
+    file.write_text("# of prod\n\n" + "\n".join(before))
+    seal, escrow = files(path / "seal"), files(path / "escrow")
+    assert LocalKeyring(path).destroy(key)
+    assert file.read_text().splitlines() == ["# of prod", "", *before[2:]]
+    assert (file.stat().st_mode & 0o777, files(path / "seal"), files(path / "escrow")) == (0o600, seal, escrow)
+    # nothing makes it anew
+    create(path, "d0030")
+    assert not LocalKeyring(path).holds(key)
+
+
+def test_a_key_is_destroyed_where_the_open_half_is(path: Path) -> None:
+    key = create(path, "d0030").wrap[0]
+    shutil.rmtree(path / "open")
+    for call in (LocalKeyring(path).destroy, LocalKeyring(path).holds):
+        with pytest.raises(KeyMissingError, match="the open half of the keyring is not here"):
+            call(key)
 
 
 def test_an_identity_of_the_same_name_and_another_key(path: Path, tmp_path: Path) -> None:

@@ -61,7 +61,11 @@ def test_damage_is_named(old: str, new: str) -> None:
     assert caught.value.item == "seal/keyring.json"
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff", b"[]", b"1", b"null", b'{"format": 1, "repository": "x", "keys": []}'])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xff", b"[]", b"1", b"null", b'{"format": 1, "repository": "x", "keys": []}', b"[" * 100_000],
+    ids=range(7),
+)
 def test_what_is_no_keyring(data: bytes) -> None:
     with pytest.raises(KeyringError):
         published.load(data, what="keyring.json")
