@@ -42,7 +42,7 @@ class ActionModule(HoldfastAction):
         diff = bool(self._task.diff)
         found = compare(
             location.repository(check=True),
-            location.keyring() if location.keyring_path else None,
+            location.keyring() if location.has_keyring else None,
             Sealed(source or target, options.selection(), identity(source)),
             Live(target, LookedAt(HostTrip(self, task_vars)))
             if other is None

@@ -7,11 +7,11 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import record_results
+from ..plugin_utils.adapter import asking, record_results
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import ASKING, CHANGE, REPOSITORY, Options
-from ..plugin_utils.model.record import HOLD_RELEASE, PEOPLE_KINDS
-from ..plugin_utils.usecases import approvals, legal_hold, objects, points, records
+from ..plugin_utils.model.record import PEOPLE_KINDS
+from ..plugin_utils.usecases import approvals, objects, points, records
 from ..plugin_utils.usecases.repository import Repository
 
 
@@ -22,6 +22,7 @@ class ActionModule(HoldfastAction):
         **REPOSITORY,
         **ASKING,
         **CHANGE,
+        **asking.WINDOW,
         "state": {
             "type": "str",
             "choices": ["requested", "signed", "present", "checked", "listed"],
@@ -31,6 +32,8 @@ class ActionModule(HoldfastAction):
         "host": {"type": "str"},
         "stream": {"type": "str"},
         "recovery_point": {"type": "str"},
+        "key": {"type": "str", "no_log": False},
+        "allow_in_use": {"type": "bool", "default": False},
         "request": {"type": "str"},
         "signature": {"type": "path"},
         "to_sign": {"type": "path"},
@@ -38,7 +41,10 @@ class ActionModule(HoldfastAction):
     CONSTRAINTS: t.ClassVar[Mapping[str, t.Any]] = {
         "required_if": [
             ("state", "requested", ("operation",)),
+            ("operation", "access", ("from", "until")),
             ("operation", "retired", ("host",)),
+            ("operation", "destruction", ("key",)),
+            ("operation", "escrow-destroyed", ("key",)),
             ("state", "signed", ("request", "signature")),
             ("state", "present", ("request",)),
             ("state", "checked", ("request",)),
@@ -67,13 +73,7 @@ class ActionModule(HoldfastAction):
         return record_results.change(before, after, changed=changed, diff=self._task.diff)
 
     def _requested(self, options: Options, repository: Repository) -> dict[str, t.Any]:
-        now = objects.now(repository.store)
-        given = {"host": options["host"], "stream": options["stream"], "request": options.asking().request(now)}
-        if options["operation"] == HOLD_RELEASE:
-            pending, made = legal_hold.ask(repository, point=options["recovery_point"], **given)
-        else:
-            live = points.live(repository, now=now).streams
-            pending, made = records.ask(repository, options["operation"], live=live, **given)
+        pending, made = asking.ask(options, repository, objects.now(repository.store))
         wrote = record_results.write_to_sign(pending, options["to_sign"], check=options.check)
         found = record_results.request(repository, pending, to_sign=options["to_sign"])
         after = record_results.unmade(found) if made and options.check else found

@@ -45,9 +45,14 @@ options:
         was last proven before the request was made is no longer carried on, and expires.
       - V(hold-release) says that a legal hold ends, which M(holdfast.config.legal_hold) carries out until the request
         expires.
+      - V(access) says that the restorer's rights are given for a window, which M(holdfast.config.access) does. It takes
+        a ticket.
+      - V(destruction) says that the key of a class and year is destroyed, which M(holdfast.config.destruction) carries
+        out until the request expires. People sign how many snapshots nobody can open then.
+      - V(escrow-destroyed) says that who holds an escrow key has destroyed each copy of it.
       - Needed for O(state=requested).
     type: str
-    choices: [hold-release, retired]
+    choices: [access, destruction, escrow-destroyed, hold-release, retired]
   host:
     description:
       - The host, as the inventory spells it, or its C(holdfast_host_id). What people sign names the identity. Needed
@@ -56,6 +61,17 @@ options:
   stream:
     description: One stream of O(host), such as V(tier1). Without it all of them.
     type: str
+  key:
+    description:
+      - The key of a class and year, such as V(d0090-2026), with the letter of its series where it has one. Needed for
+        O(operation=destruction), and for O(operation=escrow-destroyed), which names a key of escrow.
+    type: str
+  allow_in_use:
+    description:
+      - Whether people may be asked to destroy a key under which new snapshots are sealed, since the root has none that
+        follows it. Backups of its class fail once it is gone.
+    type: bool
+    default: false
   recovery_point:
     description:
       - The recovery point whose hold ends, by its id or at least its first 12 digits. For O(operation=hold-release),
@@ -75,6 +91,14 @@ options:
     description: For how many days people may sign, 1 to 90.
     type: int
     default: 7
+  from:
+    description:
+      - From when somebody has the rights, in UTC, such as V(2026-11-28T20:00:00Z). Needed for O(operation=access).
+    type: str
+  until:
+    description:
+      - Until when, in UTC, 24 hours after O(from) at most. Needed for O(operation=access).
+    type: str
   request:
     description: The id of a request, or its first 12 digits or more. Needed for all states but requested and listed.
     type: str
@@ -86,6 +110,7 @@ options:
       - Where O(state=requested) and O(state=checked) write, on the controller, what people sign.
     type: path
 seealso:
+  - module: holdfast.config.destruction
   - module: holdfast.config.repository
   - plugin: holdfast.config.read_record
     plugin_type: filter
@@ -134,7 +159,9 @@ operation:
   type: str
   sample: retired
 subject:
-  description: Host, stream and recovery point, or the number of the root link.
+  description:
+    - Host, stream and recovery point, or the number of the root link. Of a destruction the key, and how many snapshots
+      are under it, how many of these are locked, and how many are the newest of a stream.
   returned: success, and not O(state=listed)
   type: dict
   sample: {host: web1}

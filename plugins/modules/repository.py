@@ -13,6 +13,8 @@ author:
 description:
   - Makes the repository's keys and its root, the signed object that names it, its keys and its retention classes; or
     finds that they are there. Keys that exist are kept, so that an interrupted run can be run again.
+  - Escrow keys are made here too, in C(escrow/) of the keyring's path, unless C(recipients.txt) is there, of keys that
+    were made offline (M(holdfast.config.escrow)). Then it takes these, and fails where one is missing.
   - In a repository that the inventory pins it brings the root to what is declared. A root is never edited. The next
     link of its chain is asked for, signed by people with their SSH keys (M(holdfast.config.record)), and put when this
     is run again and enough of them have signed.

@@ -32,6 +32,7 @@
     ├── TrustError                   the pin and the repository do not agree: stop
     ├── KeyringError                 the keyring did not answer as asked
     │   ├── KeyMissingError          this half or this key is not here: take it to where it is
+    │   │   └── KeyDestroyedError    people had it destroyed: restore what another key opens
     │   ├── WrongKeyError            the key is there, and is another one
     │   └── StampMissingError        a time stamp is required, and the authority gave none: a later run asks again
     ├── UnsoundError                 verify found a broken promise: read its findings
@@ -45,7 +46,7 @@
         ├── FullError                no room left
         └── TransientError           try again
             ├── ThrottledError       later, and slower
-            └── UnavailableError     the store is not reached
+            └── UnavailableError     the store, or the server of the keyring, is not reached
 """
 
 from __future__ import annotations
@@ -190,6 +191,10 @@ class KeyMissingError(KeyringError):
     """The key, or this half of the keyring, is not here."""
 
 
+class KeyDestroyedError(KeyMissingError):
+    """The key was destroyed, as enough people had signed: nothing under it opens any more."""
+
+
 class WrongKeyError(KeyringError):
     """The key is here and does not open or sign this."""
 
@@ -243,4 +248,4 @@ class ThrottledError(TransientError):
 
 
 class UnavailableError(TransientError):
-    """The store is not reached, or its answer broke off."""
+    """The store is not reached, or its answer broke off; the server of a keyring too, where keys are on one."""

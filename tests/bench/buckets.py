@@ -22,7 +22,7 @@ from ansible_collections.holdfast.config.tests.lab.sshd import tool
 
 from .fleet import Fleet, Repository, Spent, spent
 
-_LOCK = dt.timedelta(days=4100)
+LOCK = dt.timedelta(days=4100)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,7 @@ def on_server(fleet: Fleet, server: S3Server, *, components: tuple[Mapping[str, 
     with profiles(server, local.path):
         target = store_at(server, made.place)
         for one in source.list():
-            target.put_new(one.name, io.BytesIO(source.get(one.name)), lock_until=target.clock() + _LOCK)
+            target.put_new(one.name, io.BytesIO(source.get(one.name)), lock_until=target.clock() + LOCK)
     shutil.rmtree(local.path / "repository")
     return made
 

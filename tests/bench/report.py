@@ -20,6 +20,7 @@ PAGE = CHECKOUT / "docs" / "benchmarks.md"
 PING, MEMORY, OTHERS = "Beside a ping play", "The controller's memory", "Beside other backups"
 RESTORE = "Restore in place"
 S3, S3_RESTORE, S3_VERIFY = "On S3 servers, beside a ping play", "Restore from S3", "Verify on S3"
+VAULT = "With keys in Vault and packs on S3 servers, beside a ping play"
 BEGIN, END = "<!-- what make bench printed -->", "<!-- end -->"
 
 
@@ -36,7 +37,7 @@ class Report:
     @property
     def whole(self) -> bool:
         """Whether no table is missing, as where a part of the files was run."""
-        return {PING, MEMORY, OTHERS, RESTORE, S3, S3_RESTORE, S3_VERIFY} <= self.tables.keys()
+        return {PING, MEMORY, OTHERS, RESTORE, S3, S3_RESTORE, S3_VERIFY, VAULT} <= self.tables.keys()
 
     def text(self) -> str:
         """All of it as Markdown."""

@@ -2,12 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Real S3 servers, each started once, and only those that a chosen test asks for."""
+"""Real servers, each started once, and only those that a chosen test asks for."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import typing as t
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from ansible_collections.holdfast.config.tests.lab.go_build import NotBuiltError
@@ -18,6 +21,13 @@ from ansible_collections.holdfast.config.tests.lab.s3.servers import KINDS, PAIR
 from ansible_collections.holdfast.config.tests.lab.s3.servers import servers as started
 from ansible_collections.holdfast.config.tests.lab.s3.versitygw import Versitygw
 from ansible_collections.holdfast.config.tests.lab.sshd import MissingToolError
+from ansible_collections.holdfast.config.tests.lab.vault.server import Vault
+from ansible_collections.holdfast.config.tests.lab.vault.server import vault as vault_in
+
+if t.TYPE_CHECKING:
+    from ansible_collections.holdfast.config.tests.lab.kms.server import Kms
+
+from .vault_lab import VaultLab, made_in
 
 T = t.TypeVar("T")
 
@@ -84,6 +94,46 @@ def minio(servers: Servers) -> Minio:
 def rgw(servers: Servers) -> Rgw:
     """The third opinion."""
     return _had(lambda: servers.one(Rgw))
+
+
+@pytest.fixture(scope="session")
+def _vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
+    with contextlib.ExitStack() as stack:
+        yield _had(lambda: stack.enter_context(vault_in(tmp_path_factory.mktemp("vault"))))
+
+
+@pytest.fixture
+def vault(_vault: Vault) -> Iterator[Vault]:
+    """A Vault that answers, whatever a test before has done to it."""
+    yield _vault
+    _vault.revive()
+
+
+@pytest.fixture(scope="session")
+def made_in_vault(_vault: Vault, tmp_path_factory: pytest.TempPathFactory) -> VaultLab:
+    """A repository in a folder, with its keyring in Vault: made once, to be copied."""
+    return made_in(_vault, tmp_path_factory.mktemp("made-in-vault"))
+
+
+@pytest.fixture(scope="session")
+def _kms() -> Iterator[Kms]:
+    # it takes half a second that tests of other servers need not wait for
+    from ansible_collections.holdfast.config.tests.lab.kms.server import kms as kms_in
+
+    with kms_in() as running:
+        yield running
+
+
+@pytest.fixture
+def kms(_kms: Kms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kms:
+    """A KMS without keys; profiles are read from a file of this test."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    _kms.clear()
+    return _kms
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import botocore.exceptions
 import pytest
+from ansible_collections.holdfast.config.plugins.plugin_utils.aws import session
+from ansible_collections.holdfast.config.plugins.plugin_utils.aws.handover import Handover
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     ArchivedError,
     DeniedError,
@@ -26,15 +28,14 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     ThrottledError,
     UnavailableError,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.store import connect, s3_client
+from ansible_collections.holdfast.config.plugins.plugin_utils.store import connect
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import Store, Stored
-from ansible_collections.holdfast.config.plugins.plugin_utils.store.handover import Handover
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import Patience
 from ansible_collections.holdfast.config.tests.lab.s3.minio import Minio
 from ansible_collections.holdfast.config.tests.lab.s3.proxy import Archive, Direction, Fault, Lie, proxy
 from ansible_collections.holdfast.config.tests.lab.s3.server import OWNER, S3Server, allow
+from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.aws.test_handover import forked
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.store.conformance import NAME, put
-from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.store.test_handover import forked
 
 from .stores import profiles, store_at
 
@@ -512,7 +513,7 @@ def test_role_is_assumed_once_for_all_workers(minio: Minio, tmp_path: Path, monk
         bucket = of(place)[0]
         resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
         minio.grant("operator", {"Effect": "Allow", "Action": ["s3:*"], "Resource": resources})
-        monkeypatch.setattr(s3_client, "SESSIONS", Handover())
+        monkeypatch.setitem(session.SESSIONS, "s3", Handover())
         role = {"assume_role_arn": "arn:aws:iam::123456789012:role/backup", "sts_endpoint_url": between.endpoint}
 
         def reads(**more: t.Any) -> bool:
@@ -526,7 +527,7 @@ def test_role_is_assumed_once_for_all_workers(minio: Minio, tmp_path: Path, monk
         assert forked(lambda: reads(context={"run": "2"}))
         assert len(between.requests) == 2
         # nobody goes on with what ends soon
-        monkeypatch.setattr(s3_client, "_ROLE_MARGIN", dt.timedelta(hours=2))
+        monkeypatch.setattr(session, "_ROLE_MARGIN", dt.timedelta(hours=2))
         assert forked(lambda: reads(context={"run": "2"}))
         assert len(between.requests) == 3
 

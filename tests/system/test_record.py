@@ -63,8 +63,8 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
     return board_at(tmp_path_factory.mktemp("board"), "retired")
 
 
-def board_at(path: Path, operation: str) -> Board:
-    """Two hosts, backed up once, of a repository whose people may sign for an operation, two of them."""
+def board_at(path: Path, *operations: str) -> Board:
+    """Two hosts, backed up once, of a repository whose people may sign for these operations, two of them."""
     lab = Lab(path, hosts=2)
     (path / "people").mkdir()
     declared = []
@@ -74,7 +74,8 @@ def board_at(path: Path, operation: str) -> Board:
         public = Path(f"{key}.pub").read_text()
         declared.append({"name": name, "roles": [role], "key": public, "valid_until": "2099-12-31"})
     lab.variables["holdfast_people"] = declared
-    lab.variables["holdfast_quorum"] = {operation: {"required": 2, "roles": ["security", "operations"]}}
+    rule = {"required": 2, "roles": ["security", "operations"]}
+    lab.variables["holdfast_quorum"] = dict.fromkeys(operations, rule)
     run = lab.play([{"name": "make", "holdfast.config.repository": {}, "run_once": True}]).ok()
     lab.variables["holdfast_repository_id"] = run.on("make").result["repository_id"]
     lab.play("holdfast.config.backup").ok()
@@ -271,7 +272,11 @@ def test_what_is_wrong_is_said(board: Board, story: Story) -> None:
         "no host": ({"state": "requested", "operation": "retired"}, "missing: host"),
         "no signature": (sign, "missing: signature"),
         "no request": ({"state": "present"}, "missing: request"),
-        "operation": ({**ask, "operation": "root"}, "must be one of: hold-release, retired"),
+        "operation": (
+            {**ask, "operation": "root"},
+            "must be one of: access, destruction, escrow-destroyed, hold-release, retired",
+        ),
+        "no key": ({"state": "requested", "operation": "destruction"}, "missing: key"),
         "typing error": ({**ask, "host": "web3"}, "host web3 has no live stream"),
         "retired already": (ask, "host web2 has no live stream"),
         "stream": ({**ask, "host": "web1", "stream": "tier9"}, "host web1 has no live stream tier9"),

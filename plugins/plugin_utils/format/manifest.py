@@ -28,6 +28,8 @@ from . import canonical, entries
 from .canonical import Fields, moment, words
 
 SIZE_LIMIT = 256 * 1024 * 1024
+# bytes of a wrapped secret: an RSA key of 16384 bits makes half as many, and one in age some hundreds
+WRAPPED_LIMIT = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,11 +203,14 @@ def _read_pack(fields: Fields) -> PackDescription:
 
 
 def _read_key(fields: Fields) -> WrappedKey:
+    wrapped = fields.bytes("wrapped")
+    if len(wrapped) > WRAPPED_LIMIT:
+        raise fields.refuse("wrapped", f"has more than {WRAPPED_LIMIT} bytes")
     return WrappedKey(
         retention_class=fields.text("class"),
         year=fields.number("year"),
         series=fields.text("series"),
         scheme=fields.text("scheme"),
         recipient=fields.text("recipient"),
-        wrapped=fields.bytes("wrapped"),
+        wrapped=wrapped,
     )

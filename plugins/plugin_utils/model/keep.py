@@ -18,6 +18,8 @@ from .retention import RENEWAL_DAYS, RetentionClass, grace
 
 _SPREAD_DAYS = 15
 RECORD_EXTRA_DAYS = 365
+# a root names keys of so many years
+_KEY_YEARS = 10
 # after so many points since the last full body the next one is full
 FULL_AFTER_POINTS = 100
 
@@ -44,6 +46,17 @@ def point_lock(now: dt.datetime, longest_days: int) -> dt.datetime:
 def record_lock(now: dt.datetime, longest_days: int) -> dt.datetime:
     """Until when a record is locked: a year longer than what it speaks of."""
     return point_lock(now, longest_days) + dt.timedelta(days=RECORD_EXTRA_DAYS)
+
+
+def key_record_lock(now: dt.datetime, year: int, longest_days: int) -> dt.datetime:
+    """Until when a record of the destruction of a key is locked: as if it was made at the end of that key's year.
+
+    Until then a backup asks whether it may seal under the key, and what it sealed then expires later.
+
+    :param year: of the key; of one that no root can name, since it lies too far ahead, the last that one can.
+    """
+    over = dt.datetime(min(max(year, now.year), now.year + _KEY_YEARS) + 1, 1, 1, tzinfo=dt.timezone.utc)
+    return record_lock(over if year >= now.year else now, longest_days)
 
 
 def nameable(lock_until: dt.datetime, now: dt.datetime, kept: RetentionClass) -> bool:

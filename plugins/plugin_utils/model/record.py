@@ -13,7 +13,9 @@ from collections.abc import Mapping
 
 # kinds that count by the signatures of people, in the number that the root's quorum of that name asks for
 HOLD_RELEASE, RETIRED = "hold-release", "retired"
-PEOPLE_KINDS = frozenset({HOLD_RELEASE, RETIRED})
+DESTRUCTION, ESCROW_DESTROYED = "destruction", "escrow-destroyed"
+ACCESS = "access"
+PEOPLE_KINDS = frozenset({ACCESS, DESTRUCTION, ESCROW_DESTROYED, HOLD_RELEASE, RETIRED})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -91,6 +91,11 @@ class WrappedKey:
     recipient: str
     wrapped: bytes
 
+    @property
+    def id(self) -> str:
+        """The id of the class-year key."""
+        return f"{self.retention_class}-{self.year}{self.series}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:

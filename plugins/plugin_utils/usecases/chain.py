@@ -176,7 +176,7 @@ def _first(root: Root, envelope: dsse.Envelope, data: bytes) -> Link:
         key = root.signer(signature.key_id, "point", root.created)
         if key is not None:
             with contextlib.suppress(SignatureError):
-                sign.verify(key.public, envelope.pae, signature.signature)
+                sign.verify(key.public, envelope.pae, signature.signature, algorithm=key.algorithm)
                 return Link(root, data, frozenset({root.id}))
     raise SignatureError("is signed by no point key of its own", item=names.for_root(root.link, data))
 

@@ -283,7 +283,9 @@ def _candidates(repository: Repository, selection: Selection, point: points.Poin
         for named in _named_points(repository, selection.point_name, selection.time):
             yield from named.body.streams
     else:
-        yield from points.live(repository, until=selection.time).streams.values()
+        found = points.live(repository, until=selection.time)
+        # who is given the rest of a host must not take that for all of it: to open these says why it cannot be done
+        yield from (*found.streams.values(), *found.unreadable)
 
 
 def _named_points(repository: Repository, name: str, until: dt.datetime | None) -> list[points.Point]:

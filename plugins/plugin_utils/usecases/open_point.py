@@ -101,6 +101,7 @@ def open_point(
             check=check,
             notes=tuple(notes),
             alias=alias,
+            spent=found.destroyed.spent,
         )
         folder.write_root(repository.link)
         write_live(folder, repository, found, now, lost)

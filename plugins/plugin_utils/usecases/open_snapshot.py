@@ -13,16 +13,18 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import (
     IntegrityError,
+    KeyMissingError,
     WrongKeyError,
 )
 from ..format import manifest as manifest_format
 from ..format import pack
 from ..keyring.base import Keyring
 from ..model.entry import Entry
+from ..model.keys import ClassYearKey
 from ..model.point import StreamEntry
 from ..model.snapshot import Manifest
 from ..seal import age, zstd
-from . import objects
+from . import destroyed, objects
 from .chain import Chain
 from .choose import Chosen
 from .repository import Repository
@@ -43,6 +45,7 @@ def open_snapshot(repository: Repository, keyring: Keyring, chosen: Chosen) -> O
 
     :raises IntegrityError, HostileArchiveError: not what the recovery point promised; nothing of it is used.
     :raises KeyMissingError, WrongKeyError: this keyring cannot open it.
+    :raises KeyDestroyedError: nor does any: people had its key destroyed.
     """
     entry = chosen.entry
     seconds: dict[str, float] = {}
@@ -50,7 +53,13 @@ def open_snapshot(repository: Repository, keyring: Keyring, chosen: Chosen) -> O
         manifest = read_manifest(repository, entry)
         sealed = objects.read(repository.store, entry.pack.name, version=entry.pack.version)
     with timed(seconds, "unwrap"):
-        secret = unwrap(repository.chain, keyring, manifest)
+        try:
+            secret = unwrap(repository.chain, keyring, manifest)
+        except (KeyMissingError, WrongKeyError) as e:
+            gone = destroyed.explained(repository, key_id(manifest), manifest.escrow)
+            if gone is None:
+                raise
+            raise gone.at(entry.host) from e
     with timed(seconds, "open"):
         packed = open_pack(sealed, secret, manifest)
     parts = tuple(part for part in packed.components if part.name in chosen.components)
@@ -104,14 +113,28 @@ def check_manifest(manifest: Manifest, entry: StreamEntry) -> None:
 
 def unwrap(chain: Chain, keyring: Keyring, manifest: Manifest) -> str:
     """Unwrap a pack's identity; raises WrongKeyError where the wrapped secret is not that of the pack's recipient."""
+    return packs_own(keyring.unwrap(wrap_key(chain, manifest), manifest.key.wrapped), manifest)
+
+
+def key_id(manifest: Manifest) -> str:
+    """The id of the key that a pack's identity was wrapped under, as the manifest says it."""
+    return manifest.key.id
+
+
+def wrap_key(chain: Chain, manifest: Manifest) -> ClassYearKey:
+    """The key that a pack's identity was wrapped under; raises IntegrityError where no root names it."""
     key = manifest.key
     known = chain.wrap_key(key.retention_class, key.year, key.series)
     if known is None or known.scheme != key.scheme:
         raise IntegrityError(
             "was wrapped under a key that the root does not name", host=manifest.host, item=manifest.pack.name
         )
-    secret = keyring.unwrap(known, key.wrapped)
-    if age.recipient_of(secret) != key.recipient:
+    return known
+
+
+def packs_own(secret: str, manifest: Manifest) -> str:
+    """Return an identity that was unwrapped; raises WrongKeyError where it is not that of the pack's recipient."""
+    if age.recipient_of(secret) != manifest.key.recipient:
         raise WrongKeyError(
             "the wrapped key is not that of the pack",
             host=manifest.host,

@@ -23,10 +23,12 @@ from ..format import body as body_format
 from ..format import names
 from ..format import statement as statement_format
 from ..model import keep
+from ..model.destruction import DESTROYED
 from ..model.point import Body, Retirement, Statement, StreamEntry
 from ..model.root import Root
 from ..store.base import Listed
-from . import objects, records
+from . import destroyed, objects, records
+from .destroyed import Gone
 from .repository import Repository, verify_signature
 
 # as far as honest clocks may differ: with more a run is refused
@@ -55,7 +57,8 @@ class Point:
 class Live:
     """What is known at one moment: the newest snapshot of every stream by its key, and the points that say so.
 
-    ``ended`` are newest snapshots that nobody needs to keep any longer, each with the reason (:func:`keep.ended`).
+    ``ended`` are newest snapshots that nobody needs to keep any longer, each with the reason (:func:`keep.ended`); of
+    those whose key was ``destroyed`` nobody can open any, and those that were not ended otherwise are ``unreadable``.
     ``tips`` are the points no other names as parent, the newest first; ``seen`` all listed ones, read or covered.
     ``full_size`` and ``since_full`` are the bytes of the newest full body and of those after it, ``full_sealed_at`` its
     time and ``points_since`` their number; ``warnings`` name what was not believed.
@@ -71,6 +74,8 @@ class Live:
     since_full: int
     points_since: int
     warnings: tuple[str, ...]
+    destroyed: Gone = dataclasses.field(default_factory=Gone)
+    unreadable: tuple[StreamEntry, ...] = ()
 
 
 class Vouching:
@@ -227,7 +232,10 @@ def live(repository: Repository, *, until: dt.datetime | None = None, now: dt.da
     known = {retirement.record: retirement for point in fulls for retirement in point.body.retired}
     retired, refused = records.retirements(repository, known.values(), now=until or now)
     streams = newest(entry for point in points.values() for entry in point.body.streams)
+    gone = destroyed.read(repository, now=until or now)
     ended = keep.ended(streams, retired, repository.root.classes, until or now)
+    unreadable = {key: entry for key, entry in streams.items() if key not in ended and gone.ends(entry)}
+    ended.update(dict.fromkeys(unreadable, DESTROYED))
     named = {parent for point in points.values() for parent in point.statement.parents}
     tips = points.keys() - named - found.covered
     return Live(
@@ -244,7 +252,10 @@ def live(repository: Repository, *, until: dt.datetime | None = None, now: dt.da
             *repository.chain.warnings,
             *(f"recovery point {name} is not believed: {e}" for name, e in found.refused),
             *refused,
+            *gone.refused,
         ),
+        destroyed=gone,
+        unreadable=tuple(unreadable.values()),
     )
 
 

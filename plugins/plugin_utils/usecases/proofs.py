@@ -10,17 +10,13 @@ import contextlib
 import dataclasses
 import datetime as dt
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
-from ..errors import FormatError, ObjectMissingError, SignatureError
-from ..format import names
-from ..format import record as record_format
+from ..errors import FormatError, ObjectMissingError
 from ..model.point import StreamEntry
 from ..model.record import Record
-from ..model.root import Root
-from ..store.base import Listed
 from . import objects, open_snapshot, points, records
-from .repository import Repository, verify_signature
+from .repository import Repository
 from .restore_record import EQUAL, RESTORE
 
 # kinds of records that say how opening and comparing a snapshot ended
@@ -52,34 +48,10 @@ def proven(repository: Repository) -> dict[tuple[str, str], Proof]:
     for kind in sorted(_KINDS):
         for name, versions in records.record_names(repository, kind).items():
             with contextlib.suppress(FormatError, ObjectMissingError):
-                record, removed = read_record(repository, name, versions)
+                record, removed = records.read_witnessed(repository, name, versions)
                 if removed is None:
                     witnessed.append((name, record))
     return gather(repository, witnessed, entries, now=objects.now(repository.store))
-
-
-def read_record(
-    repository: Repository, name: str, versions: Sequence[Listed] | None = None
-) -> tuple[Record, Root | None]:
-    """Read a record that a machine signed, and check its signature.
-
-    :param versions: of *name*, where the caller has listed them.
-    :returns: it, and the first later root link that no longer lets its key sign.
-    :raises SignatureError: no record key of its root signed it, or another one than it says.
-    :raises FormatError, ObjectMissingError: not readable, or not what its name says.
-    """
-    record, envelope = record_format.read(objects.read(repository.store, name, listed=versions), what=name)
-    signed = verify_signature(repository.chain, record.root, envelope, use="record", at=record.at, what=name)
-    if record.request is not None:
-        raise FormatError("holds a request, and a machine signed it", item=name)
-    if signed.key_id != record.by:
-        raise SignatureError("is signed by another key than it says", item=name)
-    parts = names.parse(name)
-    if (parts.record, parts.at) != (record.kind, record.at):
-        raise FormatError("is named after another kind or time than it says", item=name)
-    if record.repository != repository.name:
-        raise FormatError("belongs to another repository or root", item=name)
-    return record, signed.removed
 
 
 def gather(

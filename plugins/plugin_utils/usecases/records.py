@@ -9,20 +9,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import typing as t
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..errors import FormatError, NotFoundError, ObjectMissingError, PolicyError, SignatureError
 from ..format import dsse, names
 from ..format import record as record_format
 from ..model import instant, keep, quorum
+from ..model.access import Window, access_of
+from ..model.destruction import Demand, class_year, demand_of, escrow_of
 from ..model.hold import Scope, release_of
 from ..model.point import Retirement, StreamEntry, identity
-from ..model.record import HOLD_RELEASE, PEOPLE_KINDS, RETIRED, Record, Request
+from ..model.record import ACCESS, DESTRUCTION, ESCROW_DESTROYED, HOLD_RELEASE, PEOPLE_KINDS, RETIRED, Record, Request
 from ..model.root import Root
 from ..store.base import Listed
 from . import approvals, objects
 from .chain import Approval, approve, require_term
-from .repository import Repository
+from .repository import Repository, verify_signature
 
 # several signatures of people and what they signed
 RECORD_LIMIT = 1024 * 1024
@@ -95,6 +98,30 @@ def _judged(repository: Repository, data: bytes, name: str) -> Signed:
     return Signed(parts.sha256, record, approval.counted)
 
 
+def read_witnessed(
+    repository: Repository, name: str, versions: Sequence[Listed] | None = None
+) -> tuple[Record, Root | None]:
+    """Read a record that a machine signed, and check its signature.
+
+    :param versions: of *name*, where the caller has listed them.
+    :returns: it, and the first later root link that no longer lets its key sign.
+    :raises SignatureError: no record key of its root signed it, or another one than it says.
+    :raises FormatError, ObjectMissingError: not readable, or not what its name says.
+    """
+    record, envelope = record_format.read(objects.read(repository.store, name, listed=versions), what=name)
+    signed = verify_signature(repository.chain, record.root, envelope, use="record", at=record.at, what=name)
+    if record.request is not None:
+        raise FormatError("holds a request, and a machine signed it", item=name)
+    if signed.key_id != record.by:
+        raise SignatureError("is signed by another key than it says", item=name)
+    parts = names.parse(name)
+    if (parts.record, parts.at) != (record.kind, record.at):
+        raise FormatError("is named after another kind or time than it says", item=name)
+    if record.repository != repository.name:
+        raise FormatError("belongs to another repository or root", item=name)
+    return record, signed.removed
+
+
 def require_people(
     repository: Repository, record: Record, request: Request, envelope: dsse.Envelope, name: str
 ) -> Approval:
@@ -161,10 +188,10 @@ def retirements(
     return tuple(found[digest] for digest in sorted(found.keys() & there)), tuple(warnings)
 
 
-def believed_ids(repository: Repository) -> tuple[str, ...]:
-    """Digests of all records that people signed and that count: a later root link vouches for them."""
+def believed_ids(repository: Repository, kinds: Iterable[str] = PEOPLE_KINDS) -> tuple[str, ...]:
+    """Digests of all records of these kinds that people signed and that count: a later root link vouches for them."""
     found = set()
-    for kind in sorted(PEOPLE_KINDS):
+    for kind in sorted(kinds):
         for name, versions in record_names(repository, kind).items():
             with contextlib.suppress(FormatError, ObjectMissingError):
                 read_signed(repository, name, versions)
@@ -182,7 +209,15 @@ def retirement_of(record: Record, digest: str) -> Retirement:
 
 def require_understood(document: Record, digest: str) -> None:
     """Raise FormatError where a record that people are asked to sign says nothing that a reader would understand."""
-    (release_of if document.kind == HOLD_RELEASE else retirement_of)(document, digest)
+    _UNDERSTOOD.get(document.kind, retirement_of)(document, digest)
+
+
+_UNDERSTOOD: Mapping[str, Callable[[Record, str], object]] = {
+    ACCESS: access_of,
+    HOLD_RELEASE: release_of,
+    DESTRUCTION: demand_of,
+    ESCROW_DESTROYED: escrow_of,
+}
 
 
 def ask_release(
@@ -203,6 +238,35 @@ def ask_release(
         return since is None or since <= known.at
 
     return _asked(repository, HOLD_RELEASE, scope.subject, request, now, ends_it)
+
+
+def ask_destruction(repository: Repository, demand: Demand, request: Request) -> tuple[approvals.Pending, bool]:
+    """Ask people to sign that a class-year's key is destroyed, of which they see what *demand* says.
+
+    Finds and raises as :func:`ask_release`.
+    """
+    return _asked_now(repository, DESTRUCTION, demand.subject, request)
+
+
+def ask_access(repository: Repository, window: Window, request: Request) -> tuple[approvals.Pending, bool]:
+    """Ask people to sign that somebody has the rights of an identity in this window.
+
+    Finds and raises as :func:`ask_release`.
+    """
+    return _asked_now(repository, ACCESS, window.subject, request)
+
+
+def ask_escrow(repository: Repository, key: str, request: Request) -> tuple[approvals.Pending, bool]:
+    """Ask who holds the escrow key of that id to sign that it is destroyed. Finds and raises as :func:`ask_release`."""
+    return _asked_now(repository, ESCROW_DESTROYED, {"key": key}, request)
+
+
+def _asked_now(
+    repository: Repository, operation: str, subject: Mapping[str, t.Any], request: Request
+) -> tuple[approvals.Pending, bool]:
+    now = instant.whole(objects.now(repository.store))
+    _require_reachable(repository.root, operation, request.by, now)
+    return _asked(repository, operation, subject, request, now, lambda _record, _digest: True)
 
 
 def ask(
@@ -242,7 +306,7 @@ def ask(
 def _asked(
     repository: Repository,
     operation: str,
-    subject: Mapping[str, str],
+    subject: Mapping[str, t.Any],
     request: Request,
     now: dt.datetime,
     suits: Callable[[Record, str], bool],
@@ -326,9 +390,15 @@ def complete(repository: Repository, pending: approvals.Pending) -> tuple[str, b
     name = names.for_record(pending.operation, pending.at, data)
     # what no reader would believe is not put
     _judged(repository, data, name)
-    now = repository.store.clock()
-    objects.put(repository.store, name, data, lock_until=keep.record_lock(now, repository.root.longest_days))
+    objects.put(repository.store, name, data, lock_until=_lock(repository, document, repository.store.clock()))
     return name, True
+
+
+def _lock(repository: Repository, document: Record, now: dt.datetime) -> dt.datetime:
+    """Until when a record is locked: what tells of a key that was destroyed longer than others."""
+    longest = repository.root.longest_days
+    known = class_year(document.subject["key"]) if document.kind in (DESTRUCTION, ESCROW_DESTROYED) else None
+    return keep.record_lock(now, longest) if known is None else keep.key_record_lock(now, known[1], longest)
 
 
 def add_signature(repository: Repository, pending: approvals.Pending, armoured: str) -> bool:

@@ -30,7 +30,7 @@ from ..format.names import Kind
 from ..model.point import Statement
 from ..model.replica import CopiedBy, Depth, Lag, ReplicaState, Replicated
 from ..model.verification import Finding, Severity
-from . import objects, proofs
+from . import objects, records
 from .records import RECORD_LIMIT
 from .replica_objects import BEFORE_POINTS, Judged, Pair, Replica, Verdict, Whole, matches
 from .repository import Repository
@@ -408,7 +408,7 @@ class _Copying:
             try:
                 there = dataclasses.replace(self._pair.repository, store=self._pair.far)
                 small = tuple(version for version in judged.far if version.size <= RECORD_LIMIT)
-                proofs.read_record(there, judged.name, small)
+                records.read_witnessed(there, judged.name, small)
                 whole = self._pair.read(judged.name, small, self._pair.far)
             except (FormatError, IntegrityError, CorruptError, ObjectMissingError):
                 # nobody would believe it

@@ -157,7 +157,7 @@ def verify_signature(
         if known is not None:
             key, removed = known
             with contextlib.suppress(SignatureError):
-                sign.verify(key.public, envelope.pae, signature.signature)
+                sign.verify(key.public, envelope.pae, signature.signature, algorithm=key.algorithm)
                 return Signed(key.id, removed)
     raise SignatureError(
         f"is signed by no {use} key of the root",

@@ -54,6 +54,8 @@ RUN_ID = re.compile(r"[0-9a-f]{16}")
 _SINGLE = "only-"
 _WEEK_SECONDS = 7 * 24 * 3600
 _AGAIN = "Run the play again from its start."
+# how the name of a file begins that is not whole yet; a run that is killed leaves it
+UNFINISHED = ".new-"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +64,7 @@ class OpenPoint:
 
     ``opened_at`` was read from the store when the monotonic clock showed ``monotonic`` seconds: together they are the
     run's clock, whatever the controller's own says. ``location`` says where repository and keyring are, and holds no
-    secret.
+    secret. ``spent`` are ids of keys that were destroyed, under which nothing may be sealed any more.
     """
 
     run: str
@@ -82,6 +84,7 @@ class OpenPoint:
     notes: tuple[str, ...]
     # a run of an older version may have left one without
     alias: str | None = None
+    spent: tuple[str, ...] = ()
 
     def require_alias(self, alias: str | None) -> None:
         """Raise RunError where somebody calls the point otherwise than it was called when it was opened."""
@@ -253,8 +256,8 @@ class PointFolder:
                 item=self.point,
                 remedy="Run holdfast.config.recovery_point with state=open first, in the same run.",
             )
-        for field in ("expected", "parents", "seen", "notes"):
-            document[field] = tuple(document[field])
+        for field in ("expected", "parents", "seen", "notes", "spent"):
+            document[field] = tuple(document.get(field, ()))
         full = document["full_sealed_at"]
         document["full_sealed_at"] = None if full is None else instant.from_text(full)
         return OpenPoint(**{**document, "opened_at": instant.from_text(document["opened_at"])})
@@ -702,7 +705,7 @@ def _write_once(path: Path, data: bytes) -> bool:
 @contextlib.contextmanager
 def _beside(path: Path, data: bytes) -> Iterator[str]:
     """A file of *data* beside *path*, until it is renamed or the block ends."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)

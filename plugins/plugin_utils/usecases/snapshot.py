@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import typing as t
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..capture import wire
 from ..capture.base import Source
@@ -21,6 +21,7 @@ from ..errors import (
     ExpiredError,
     FullError,
     HoldfastError,
+    KeyDestroyedError,
     PolicyError,
     RunError,
     StoreError,
@@ -130,7 +131,7 @@ def snapshot(
         streams = declared.streams()
         for stream in streams:
             root.retention(declared.classes[stream.retention_class])
-        worker = _Worker(host, identity, sheet, root, opened.now(), writer, lambda: _restores(source))
+        worker = _Worker(host, identity, sheet, root, opened.now(), writer, lambda: _restores(source), opened.spent)
         receipts = []
         connected: Store | None = None
         for decided in _decide(streams, Composite(source), worker, opened.opened_at, check=opened.check):
@@ -264,7 +265,8 @@ def _kept(error: StoreError, host: str) -> str:
 class _Worker:
     """What everything that is sealed for one host has in common.
 
-    ``restores`` gives the restores in place that were open on it in the trips so far.
+    ``restores`` gives the restores in place that were open on it in the trips so far, ``spent`` are ids of keys that
+    were destroyed.
     """
 
     host: str
@@ -274,6 +276,7 @@ class _Worker:
     now: dt.datetime
     writer: str
     restores: Callable[[], tuple[str, ...]]
+    spent: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -420,7 +423,7 @@ def _seal_stream(part: _ToStore, worker: _Worker) -> SealedSnapshot:
         writer=worker.writer,
         restore_open=bool(restores),
     )
-    sealed, description, wrapped, escrow = seal_pack(origin, part.contents, root)
+    sealed, description, wrapped, escrow = seal_pack(origin, part.contents, root, worker.spent)
     host_key = sheet.digest_keys[key_id]
     manifest = manifest_format.write(
         origin,
@@ -467,12 +470,25 @@ def ship(part: SealedSnapshot, store: Store, kept: RetentionClass, now: dt.datet
 
 
 def seal_pack(
-    origin: manifest_format.Origin, contents: Sequence[ComponentContent], root: Root
+    origin: manifest_format.Origin, contents: Sequence[ComponentContent], root: Root, spent: Collection[str]
 ) -> tuple[bytes, PackDescription, WrappedKey, str]:
-    """Pack, compress and encrypt a snapshot to a fresh identity, whose secret survives only wrapped and in escrow."""
-    tar, members = pack.write(host=origin.host, stream=origin.stream, captured_at=origin.captured_at, parts=contents)
+    """Pack, compress and encrypt a snapshot to a fresh identity, whose secret survives only wrapped and in escrow.
+
+    :param spent: ids of keys that were destroyed.
+    :raises KeyDestroyedError: the root has no other key for this class and year.
+    """
     wrap_key = root.wrap_key(origin.retention_class, origin.captured_at.year)
     escrow_key = root.escrow_key(origin.retention_class, origin.captured_at.year)
+    for key_id, use in ((wrap_key.id, "wrap"), (f"escrow:{escrow_key.id}", "escrow")):
+        if key_id in spent:
+            raise KeyDestroyedError(
+                f"the {use} key of class {origin.retention_class} and this year was destroyed, and none follows it: "
+                "nobody could open what is sealed under it",
+                host=origin.host,
+                item=key_id,
+                remedy=f"Let people sign a root link with another: holdfast.config.repository rotate=[{use}].",
+            )
+    tar, members = pack.write(host=origin.host, stream=origin.stream, captured_at=origin.captured_at, parts=contents)
     secret, recipient = age.generate()
     tar_size = sum(map(len, tar))
     sealed = age.encrypt(zstd.compress_pieces(tar, size=tar_size), [recipient, escrow_key.public])

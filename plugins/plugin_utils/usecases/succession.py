@@ -20,7 +20,7 @@ from ..keyring.base import ClassYear, Keyring, Renewal
 from ..model import instant
 from ..model import quorum as quorums
 from ..model.keys import ClassYearKey, PublicKeys
-from ..model.record import Request
+from ..model.record import DESTRUCTION, ESCROW_DESTROYED, Request
 from ..model.retention import RetentionClass
 from ..model.root import ANY_KEY, ROOT_OPERATION, Person, Quorum, Root
 from ..store.base import Store
@@ -214,6 +214,12 @@ def _judged(repository: Repository, pending: Pending) -> Approval:
 def _follow(repository: Repository, pending: Pending, pin: str) -> Root:
     data = dsse.write(approvals.completed(repository, pending))
     draft = _root(pending)
+    if not _keeps_destructions(repository, draft):
+        raise PolicyError(
+            "people have signed since that a key is destroyed, and under this link that would be forgotten",
+            item=pending.id,
+            remedy="Run this again: it asks for a link that keeps it. Let people sign that one",
+        )
     name = names.for_root(draft.link, data)
     # what no reader would follow is not put
     require_successor(repository.chain.links[-1], *root_format.read(data, what=name), name)
@@ -227,6 +233,20 @@ def _follow(repository: Repository, pending: Pending, pin: str) -> Root:
             remedy="Pin it: set holdfast_repository_id to this id. Find out who put so many that claim its place.",
         )
     return chain.head
+
+
+def _same_people(one: Root, other: Root) -> bool:
+    return (one.people, one.quorum) == (other.people, other.quorum)
+
+
+def _keeps_destructions(repository: Repository, draft: Root) -> bool:
+    """Whether all that people have signed of destroyed keys still counts under a link.
+
+    What is destroyed stays so: where that was forgotten, backups would be sealed under a key that nobody has.
+    """
+    if _same_people(draft, repository.root):
+        return True
+    return set(records.believed_ids(repository, (DESTRUCTION, ESCROW_DESTROYED))) <= set(draft.records)
 
 
 class _Plan:
@@ -341,8 +361,11 @@ class _Plan:
 
     def _vouches_for_what_counts(self, draft: Root) -> bool:
         """Whether a link that removes somebody vouches for what counted when it was asked for, and for nothing else."""
-        same = (self._people, self._quorum) == (self._head.people, self._head.quorum)
-        if not same and not set(draft.records) <= set(records.believed_ids(self._repository)):
+        if not _same_people(draft, self._head) and not set(draft.records) <= set(
+            records.believed_ids(self._repository)
+        ):
+            return False
+        if not _keeps_destructions(self._repository, draft):
             return False
         if not self._remove:
             return True

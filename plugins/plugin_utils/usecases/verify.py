@@ -20,12 +20,13 @@ from ..format import names
 from ..format.names import Kind, ObjectName
 from ..keyring.base import Keyring
 from ..model import instant, keep
+from ..model.access import ACCESS_GIVEN
 from ..model.hold import HOLD
 from ..model.point import ObjectRef, StreamEntry, StreamState
 from ..model.record import PEOPLE_KINDS, Record, Request
 from ..model.verification import Finding, Level, PointSummary, Report, Severity, StreamSummary
 from ..store.base import Listed
-from . import approvals, objects, points, proofs, records, stamps
+from . import approvals, destroyed, objects, points, proofs, records, stamps
 from .repository import Repository
 from .stamps import TimeStamping
 from .verify_damage import Remedies
@@ -64,8 +65,9 @@ def verify(
     :param known: ids of recovery points that are known elsewhere, from tickets or a SIEM: they must be there.
     :param how: how to read; None reads everything here and now.
     :raises KeyMissingError: ``Level.KEYS`` without the open half.
+    :raises KeyringError: the keyring cannot be used as it is.
     :raises PolicyError: a class is to be sampled that the root does not know.
-    :raises StoreError: the store itself does not answer.
+    :raises StoreError: the store itself does not answer, or the server of the keyring.
     :raises RunError: a process that reads was ended, or what was read cannot be noted.
     """
     return _Verification(repository, level, keyring, stamping, known, how or How()).run()
@@ -129,6 +131,7 @@ class _Verification:
             self._covers(newest, covers)
             live = points.live(self._repository, now=self._now)
             self._fading(live)
+            self._destroyed(live)
             records = sum(self._record(name, witnessed) for name, parts in parsed.items() if parts.kind is Kind.RECORD)
             streams = self._streams(live, witnessed, (entry for told in entries.values() for entry in told))
             newest_names = frozenset(entry.manifest.name for entry in live.streams.values())
@@ -326,10 +329,12 @@ class _Verification:
     ) -> None:
         """A full point speaks for those it covers: it must hold each of their streams, as new or newer.
 
-        It may leave out what people retired, what other streams of the host hold, and what governance ends.
+        It may leave out what people retired, what other streams of the host hold, what governance ends, and what nobody
+        can open since people had its key destroyed.
         """
         # from the records alone: what a full body says of them its signer may have made up
         retired, _refused = records.retirements(self._repository, (), now=self._now)
+        gone = destroyed.read(self._repository, now=self._now)
         last: dict[str, StreamEntry] = {}
         for entry in (entry for held in newest.values() for entry in held.values()):
             known = last.get(entry.manifest.name)
@@ -354,6 +359,7 @@ class _Verification:
                 for key, entry in newest.get(other, {}).items()
                 if (key not in held or held[key].age_order[:2] < entry.age_order[:2])
                 and not any(retirement.ends(entry) for retirement in retired)
+                and not gone.ends(entry)
                 and not keep.superseded(entry, proven[entry.host_id])
                 and not keep.outlives(entry, self._root.classes, point.statement.sealed_at)
             }
@@ -399,6 +405,19 @@ class _Verification:
                 f"its newest copy is locked only until {instant.to_text(entry.lock_until)}, less than half of class "
                 f"{entry.retention_class}",
                 "Back up again, any host: a run carries what is due. If the host is gone for good, retire it.",
+            )
+
+    def _destroyed(self, live: points.Live) -> None:
+        """Name the keys that people had destroyed; whether escrow still opens what is under them, records tell."""
+        for key, gone in sorted(live.destroyed.keys.items()):
+            pending = live.destroyed.pending(key)
+            self._find(
+                Severity.WARNING if pending else Severity.NOTE,
+                key,
+                f"{gone.spoken}; " + ("escrow still opens it" if pending else "escrow was destroyed too"),
+                "Let who holds escrow destroy that key and sign it: holdfast.config.destruction state=escrow."
+                if pending
+                else "Nothing is to be done: what is under it expires by itself.",
             )
 
     def _references(self, point: points.Point, entries: dict[str, list[StreamEntry]]) -> None:
@@ -464,7 +483,7 @@ class _Verification:
     def _record(self, name: str, witnessed: list[tuple[str, Record]]) -> int:
         """Judge a record; one that counts, and that a machine signed with a key that still does, is *witnessed*."""
         parts = names.parse(name)
-        if parts.record in (approvals.REQUEST, approvals.APPROVAL, HOLD):
+        if parts.record in (approvals.REQUEST, approvals.APPROVAL, HOLD, ACCESS_GIVEN):
             # nobody need sign them: who completes a request, or ends a hold, judges them
             return 0
         try:
@@ -473,7 +492,7 @@ class _Verification:
                 if record.request is not None:
                     self._signed_when(name, record.at, record.request)
                 return 1
-            record, removed = proofs.read_record(self._repository, name)
+            record, removed = records.read_witnessed(self._repository, name)
         except (FormatError, ObjectMissingError) as e:
             self._error(name, e, "counts as not there")
             return 0

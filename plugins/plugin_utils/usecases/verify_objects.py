@@ -19,22 +19,29 @@ from ..errors import (
     CorruptError,
     FormatError,
     HoldfastError,
+    KeyDestroyedError,
     KeyMissingError,
     ObjectMissingError,
+    UnknownVersionError,
+    WrongKeyError,
 )
 from ..format import entries as entries_format
 from ..format import names
 from ..format.pack import Pack
 from ..keyring import base as keys
 from ..keyring.base import Keyring
+from ..model.keys import ClassYearKey
 from ..model.point import StreamEntry
 from ..model.snapshot import Manifest
 from ..model.verification import Finding, Level, Severity, Source
 from ..store.base import Listed
-from . import objects, open_snapshot, snapshot
+from . import destroyed, objects, open_snapshot, snapshot
 from .repository import Repository
 
 RIGHT = "right"
+
+# the key that a pack's identity was wrapped under, and what came of it
+Wrapped = tuple[ClassYearKey, bytes]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +72,8 @@ class Outcome:
 
     ``content`` says what is wrong with objects, ``snapshot`` what with the snapshot. ``damaged`` are the objects that
     nobody can use as they are, ``resting`` those that an archive class keeps from being read. ``opened``: the pack was
-    opened and compared. ``keyless`` says why it was not, where a key is missing.
+    opened and compared. ``keyless`` says why it was not, where a key is missing. ``unreadable``: people had its key
+    destroyed, which damages nothing.
     """
 
     content: tuple[Finding, ...] = ()
@@ -74,11 +82,12 @@ class Outcome:
     resting: tuple[str, ...] = ()
     opened: bool = False
     keyless: KeyMissingError | None = None
+    unreadable: bool = False
 
     @property
     def right(self) -> bool:
         """Whether everything was read, and can be used."""
-        return not self.damaged and not self.resting and self.keyless is None
+        return not self.damaged and not self.resting and self.keyless is None and not self.unreadable
 
     @property
     def clean(self) -> bool:
@@ -105,12 +114,50 @@ class Reader:
         self._keyring = keyring
         self._listed = listed
         self._host_keys: dict[tuple[str, str], bytes | None] = {}
+        self._unwrapped: dict[Wrapped, str | HoldfastError] = {}
+        self._gone: destroyed.Gone | None = None
+
+    @property
+    def opens_together(self) -> bool:
+        """Whether packs are to be opened whose keyring opens many identities with a call."""
+        return self._level >= Level.KEYS and self._keyring is not None and self._keyring.opens_together
+
+    def wrapped(self, unit: Unit) -> Wrapped | None:
+        """What a snapshot's manifest says of its pack's key; None where it is not believed: :meth:`read` says why.
+
+        :raises StoreError: the store does not answer, or does not let this identity read.
+        """
+        try:
+            manifest = open_snapshot.read_manifest(self._repository, unit.told[0])
+            return open_snapshot.wrap_key(self._repository.chain, manifest), manifest.key.wrapped
+        except (ArchivedError, FormatError, ObjectMissingError, CorruptError):
+            return None
+
+    def unwrap_ahead(self, found: Iterable[Wrapped | None]) -> None:
+        """Unwrap all of these, and key digests, by calls of this process alone: those that it forks ask nobody.
+
+        :raises KeyringError, TransientError: the keyring cannot be used, or its server does not answer.
+        """
+        if self._keyring is None:
+            return
+        self.digest_keys()
+        of: dict[ClassYearKey, list[bytes]] = {}
+        for key, wrapped in dict.fromkeys(pair for pair in found if pair is not None):
+            of.setdefault(key, []).append(wrapped)
+        for key, many in of.items():
+            try:
+                secrets: Sequence[str | HoldfastError] = self._keyring.unwrap_all(key, many)
+            except (KeyMissingError, WrongKeyError, UnknownVersionError) as e:
+                secrets = [e] * len(many)
+            self._unwrapped.update(((key, wrapped), secret) for wrapped, secret in zip(many, secrets, strict=True))
 
     def read(self, unit: Unit) -> Outcome:
         """Read all of a unit.
 
         :raises KeyMissingError: a pack is to be opened, and there is no keyring at all.
-        :raises StoreError: the store does not answer, or does not let this identity read.
+        :raises StoreError: the store does not answer, or does not let this identity read; or the keyring's server does
+            not answer.
+        :raises KeyringError: the keyring cannot be used as it is.
         """
         outcome = Outcome()
         held: dict[str, bytes] = {}
@@ -205,18 +252,40 @@ class Reader:
             sealed = held.get(pack)
             if sealed is None:
                 sealed = objects.read(self._repository.store, pack, version=entry.pack.version)
-            secret = open_snapshot.unwrap(self._repository.chain, self._keyring, manifest)
-            lies = tuple(self._compare(manifest, open_snapshot.open_pack(sealed, secret, manifest)))
+            try:
+                secret = self._unwrap(self._keyring, manifest)
+            except (KeyMissingError, WrongKeyError):
+                gone = self._key_destroyed(manifest)
+                if gone is not None:
+                    return Outcome(snapshot=(_unreadable(pack, entry, gone),), unreadable=True)
+                raise
+            lies = tuple(self.lies(manifest, open_snapshot.open_pack(sealed, secret, manifest)))
         except KeyMissingError as e:
             found = Finding(Severity.WARNING, pack, f"was not opened: {e.message}", "Verify it where that key is.")
             return Outcome(snapshot=(found,), keyless=e)
         except ArchivedError:
             return Outcome(resting=(pack,))
-        except HoldfastError as e:
+        except (WrongKeyError, FormatError, ObjectMissingError, CorruptError) as e:
+            # no other: a server that is away says nothing of a pack
             return Outcome(snapshot=(_unrestorable(pack, entry, e),), damaged=(pack,))
         return Outcome(snapshot=lies, damaged=(pack,) if lies else (), opened=True)
 
-    def _compare(self, manifest: Manifest, packed: Pack) -> Iterable[Finding]:
+    def _key_destroyed(self, manifest: Manifest) -> KeyDestroyedError | None:
+        """That the key of a pack was destroyed; None where no record tells so. Records are read once."""
+        if self._gone is None:
+            self._gone = destroyed.read(self._repository, now=objects.now(self._repository.store))
+        return destroyed.error_of(self._gone, open_snapshot.key_id(manifest), manifest.escrow)
+
+    def _unwrap(self, keyring: Keyring, manifest: Manifest) -> str:
+        key = open_snapshot.wrap_key(self._repository.chain, manifest)
+        secret = self._unwrapped.get((key, manifest.key.wrapped))
+        if secret is None:
+            secret = keyring.unwrap(key, manifest.key.wrapped)
+        if isinstance(secret, HoldfastError):
+            raise secret
+        return open_snapshot.packs_own(secret, manifest)
+
+    def lies(self, manifest: Manifest, packed: Pack) -> Iterable[Finding]:
         """Hold every entry and fingerprint of a manifest against the pack, where the digest key is at hand."""
         key = self._host_key(manifest)
         if key is None:
@@ -268,6 +337,7 @@ def _joined(one: Outcome, other: Outcome) -> Outcome:
         resting=tuple(dict.fromkeys(one.resting + other.resting)),
         opened=one.opened or other.opened,
         keyless=one.keyless or other.keyless,
+        unreadable=one.unreadable or other.unreadable,
     )
 
 
@@ -277,6 +347,15 @@ def _unrestorable(item: str, entry: StreamEntry, error: HoldfastError) -> Findin
         item,
         f"{error.message}: snapshot {entry.host}/{entry.stream} cannot be restored from here",
         error.remedy or "Look for it in a replica.",
+    )
+
+
+def _unreadable(item: str, entry: StreamEntry, gone: KeyDestroyedError) -> Finding:
+    return Finding(
+        Severity.NOTE,
+        item,
+        f"{gone.message}: nobody can open snapshot {entry.host}/{entry.stream}, which is not damaged",
+        "Nothing is to be done: it expires by itself.",
     )
 
 

@@ -212,7 +212,6 @@ class Reading:
         outcomes, waiting = self._gone_on_with(drawn)
         resumed = self._extent(name for unit in drawn if unit.name in outcomes for name in unit.reads)
         extent = self._extent(name for unit, _key in waiting for name in unit.reads)
-        self._progress.begin("objects", extent.objects, extent.bytes)
 
         def done(place: int, outcome: Outcome) -> None:
             unit, noted_as = waiting[place]
@@ -222,6 +221,8 @@ class Reading:
             self._progress.add(len(unit.reads), self._weight(unit))
 
         units = [unit for unit, _key in waiting]
+        self._unwrap_ahead(units)
+        self._progress.begin("objects", extent.objects, extent.bytes)
         spread(units, self._reader.read, forks=self._forks, weight=self._weight, done=done)
         found = [outcomes[unit.name] for unit in drawn]
         resting = {name for outcome in found for name in outcome.resting}
@@ -233,6 +234,22 @@ class Reading:
             read=self._extent(name for unit in drawn for name in unit.reads if name not in resting),
             unread=self._unread({*resting, *(name for unit in left for name in unit.reads)}),
             resumed=resumed,
+        )
+
+    def _unwrap_ahead(self, units: Sequence[Unit]) -> None:
+        """Have a keyring that opens many identities with a call do so, for all packs that are to be opened."""
+        if not self._reader.opens_together:
+            return
+        snapshots = [unit for unit in units if unit.told and unit.told[0].pack.name in self._listed]
+        self._progress.begin("manifests", len(snapshots), 0)
+        self._reader.unwrap_ahead(
+            spread(
+                snapshots,
+                self._reader.wrapped,
+                forks=self._forks,
+                weight=lambda unit: self._extent((unit.name,)).bytes,
+                done=lambda _place, _found: self._progress.add(1, 0),
+            )
         )
 
     def _gone_on_with(self, drawn: Sequence[Unit]) -> tuple[dict[str, Outcome], list[tuple[Unit, str]]]:

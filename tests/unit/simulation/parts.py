@@ -205,6 +205,12 @@ class PlainKeyring(Keyring):
     def unwrap(self, key: ClassYearKey, wrapped: bytes) -> str:
         return age.decrypt(wrapped, [self._identities[key.public]]).decode()
 
+    def destroy(self, key: ClassYearKey) -> bool:
+        return self._identities.pop(key.public, None) is not None
+
+    def holds(self, key: ClassYearKey) -> bool:
+        return key.public in self._identities
+
 
 def _joined(one: PublicKeys, other: PublicKeys) -> PublicKeys:
     return PublicKeys(

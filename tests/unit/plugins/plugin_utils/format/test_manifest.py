@@ -16,6 +16,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.seal import zstd
 from hypothesis import given
 
 from .samples import AB, DESCRIPTION, FINGERPRINT, PART, SSH, WRAPPED, write_manifest
+from .schemas import VALIDATORS
 from .strategies import (
     WHAT,
     damaged,
@@ -161,3 +162,21 @@ def test_the_parts_stand_where_the_format_says() -> None:
         "normalised": None,
         "normaliser": None,
     }
+
+
+def with_wrapped(size: int) -> dict[str, t.Any]:
+    document = unpacked(write_manifest())
+    return {**document, "key": {**document["key"], "wrapped": canonical.b64(bytes(size))}}
+
+
+def test_a_wrapped_secret_of_any_key_is_read() -> None:
+    document = with_wrapped(manifest.WRAPPED_LIMIT)
+    assert read(packed(document)).key.wrapped == bytes(manifest.WRAPPED_LIMIT)
+    assert VALIDATORS["manifest"].is_valid(document)
+
+
+def test_a_wrapped_secret_that_is_none_by_its_size_is_refused() -> None:
+    """Of megabytes it would be sent to a server, with those of other packs."""
+    with pytest.raises(FormatError, match="more than 4096 bytes"):
+        read(packed(with_wrapped(manifest.WRAPPED_LIMIT + 1)))
+    assert not VALIDATORS["manifest"].is_valid(with_wrapped(manifest.WRAPPED_LIMIT + 3))

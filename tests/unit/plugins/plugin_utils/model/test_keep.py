@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.model import keep
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.retention import RetentionClass
 from hypothesis import given
@@ -63,3 +64,10 @@ def test_a_point_outlives_what_it_names_and_a_record_both(
     longest = kept.days + more
     assert keep.point_lock(now, longest) >= keep.snapshot_lock(now, kept, key)
     assert keep.record_lock(now, longest) == keep.point_lock(now, longest) + 365 * DAY
+
+
+@pytest.mark.parametrize(("year", "since"), [(0, 0), (2025, 0), (2026, 2027), (2030, 2031), (2036, 2037), (9999, 2037)])
+def test_records_of_a_key_outlive_its_year(year: int, since: int) -> None:
+    now = dt.datetime(2026, 3, 1, 12, tzinfo=dt.timezone.utc)
+    begin = dt.datetime(since, 1, 1, tzinfo=dt.timezone.utc) if since else now
+    assert keep.key_record_lock(now, year, 90) == keep.record_lock(begin, 90)

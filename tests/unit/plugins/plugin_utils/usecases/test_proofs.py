@@ -22,7 +22,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local impo
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import StreamEntry
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import Record, Request
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.verification import Level, StreamSummary
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import proofs
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import proofs, records
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.choose import Selection
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.sites import MemorySource
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.signing import envelope_of
@@ -229,7 +229,8 @@ class TestBelieved:
     def test_the_newest_counts_whatever_the_order(self, sealed: Lab, clock: Clock) -> None:
         moments = [clock() + minutes * HOUR / 60 for minutes in (5, 9, 1)]
         witnessed = [
-            (name, proofs.read_record(sealed.repository, name)[0]) for name in (put(sealed, at=at) for at in moments)
+            (name, records.read_witnessed(sealed.repository, name)[0])
+            for name in (put(sealed, at=at) for at in moments)
         ]
         assert proven_at(sealed) == max(moments)
         found = proofs.gather(sealed.repository, witnessed, [entry_of(sealed)], now=clock())
@@ -252,7 +253,7 @@ class TestBelieved:
     ) -> None:
         name = put(sealed, **changes)
         with pytest.raises(error):
-            proofs.read_record(sealed.repository, name)
+            records.read_witnessed(sealed.repository, name)
         assert proofs.proven(sealed.repository) == {}
         report = sealed.verify()
         assert (report.records, [finding.item for finding in problems(report)]) == (0, [name])

@@ -15,24 +15,32 @@ import shutil
 import signal
 import tempfile
 import typing as t
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     ArchivedError,
+    FormatError,
+    HoldfastError,
     KeyMissingError,
+    KeyringError,
     ObjectMissingError,
     PolicyError,
     RunError,
     UnavailableError,
+    WrongKeyError,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.format import names
+from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import base as keyrings
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local import LocalKeyring
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import ClassYearKey, DigestKey
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import StreamEntry
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.verification import Extent, Finding, Sample
+from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import Listed
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import points, verify_forks
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import points, snapshot, verify_forks
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.verify import (
     Level,
     Report,
@@ -203,6 +211,105 @@ class TestForks:
         total = report.read.objects
         assert f"{total} of {total} locks verified" in "".join(said)
         assert f"{total} of {total} objects verified" in said[-1]
+
+
+class Together(LocalKeyring):
+    """One that opens many with a call, and is asked by the process that made it alone, as a connection would be.
+
+    ``failure`` is what it raises instead.
+    """
+
+    opens_together = True
+
+    def __init__(self, path: Path, failure: HoldfastError | None = None) -> None:
+        super().__init__(path)
+        self.asked: list[tuple[str, int]] = []
+        self._failure = failure
+        self._pid = os.getpid()
+        self._digests: dict[str, bytes] = {}
+
+    def unwrap(self, key: ClassYearKey, wrapped: bytes) -> str:
+        raise AssertionError("one is asked for at a time")
+
+    def unwrap_all(self, key: ClassYearKey, wrapped: Sequence[bytes]) -> list[str | HoldfastError]:
+        assert os.getpid() == self._pid
+        self.asked.append((key.id, len(wrapped)))
+        if self._failure is not None:
+            raise self._failure
+        found: list[str | HoldfastError] = []
+        for one in wrapped:
+            try:
+                found.append(super().unwrap(key, one))
+            except (WrongKeyError, FormatError) as e:
+                found.append(e)
+        return found
+
+    def digest_key(self, key: DigestKey, *, repository: str) -> bytes:
+        if key.id not in self._digests:
+            assert os.getpid() == self._pid
+            self._digests[key.id] = super().digest_key(key, repository=repository)
+        return self._digests[key.id]
+
+
+class TestTogether:
+    """A keyring on a server opens many packs with a call; processes that were forked ask it for nothing."""
+
+    @pytest.mark.parametrize("forks", [1, 4])
+    def test_the_report_is_the_same_and_each_key_is_asked_once(self, sealed: Lab, keys: Path, forks: int) -> None:
+        for broken in (False, True):
+            keyring = Together(keys)
+            report = verify(sealed.repository, level=Level.KEYS, keyring=keyring, how=How(forks=forks))
+            assert report == run(sealed)
+            if not broken:
+                assert report.sound
+                assert report.packs_opened == sum(count for _key, count in keyring.asked)
+            assert [key for key, _count in keyring.asked] == ["d0090-2026", "d0030-2026"]
+            damage(sealed)
+
+    def test_a_poisoned_wrap_is_found(self, lab: Lab, keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        wrap = keyrings.wrap
+        monkeypatch.setattr(snapshot.keys, "wrap", lambda key, _secret: wrap(key, age.generate()[0]))
+        lab.run({host: MemorySource(FILES) for host in ("a", "b", "c")})
+        report = verify(lab.repository, level=Level.KEYS, keyring=Together(keys), how=How(forks=2))
+        assert len(problems(report)) == len(lab.names("packs/"))
+        assert all("the wrapped key is not that of the pack" in found.problem for found in problems(report))
+
+    def test_nothing_is_asked_for_what_is_not_opened(self, sealed: Lab, keys: Path, tmp_path: Path) -> None:
+        keyring = Together(keys)
+        verify(sealed.repository, level=Level.CONTENT, keyring=keyring)
+        assert keyring.asked == []
+        resume = Resume(tmp_path, WEEK)
+        stopping = Counting.over(sealed, calls=3 * len(sealed.names("packs/")) - 4)
+        with pytest.raises(UnavailableError):
+            verify(sealed.on(stopping).repository, level=Level.KEYS, keyring=keyring, how=How(resume=resume))
+        again = Together(keys)
+        report = verify(sealed.repository, level=Level.KEYS, keyring=again, how=How(resume=resume))
+        assert report.packs_opened == len(sealed.names("packs/"))
+        assert sum(count for _key, count in keyring.asked) > sum(count for _key, count in again.asked) > 0
+
+    @pytest.mark.parametrize("forks", [1, 3])
+    def test_a_key_that_is_not_there_is_said_of_its_packs(self, sealed: Lab, keys: Path, forks: int) -> None:
+        keyring = Together(keys, KeyMissingError("Vault has no such key"))
+        with pytest.raises(KeyMissingError, match="no such key"):
+            verify(sealed.repository, level=Level.KEYS, keyring=keyring, how=How(forks=forks))
+        keyring = Together(keys, WrongKeyError("it is another one"))
+        found = problems(verify(sealed.repository, level=Level.KEYS, keyring=keyring, how=How(forks=forks)))
+        assert {one.item for one in found} == set(sealed.names("packs/"))
+
+    @pytest.mark.parametrize("failure", [UnavailableError("Vault is not reached"), KeyringError("the token has ended")])
+    def test_a_server_that_is_away_is_no_damage(
+        self, sealed: Lab, keys: Path, failure: HoldfastError, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with pytest.raises(type(failure), match=failure.message):
+            verify(sealed.repository, level=Level.KEYS, keyring=Together(keys, failure), how=How(forks=2))
+
+        def away(*_given: t.Any) -> str:
+            raise failure
+
+        # nor is it of a keyring that opens one at a time
+        monkeypatch.setattr(sealed.keyring, "unwrap", away)
+        with pytest.raises(type(failure), match=failure.message):
+            run(sealed, forks=2)
 
 
 class TestSample:
