@@ -696,7 +696,7 @@ def test_a_role_is_assumed_once_for_all_workers_of_a_run(new_lab: Callable[..., 
 #: A run whose hosts are unchanged since the one before, whatever their number.
 UNCHANGED = {
     "GetObjectLockConfiguration": 2,
-    "ListObjectVersions": 5,
+    "ListObjectVersions": 6,
     "GetObject": 4,
     "PutObject": 2,
     "HeadObject": 2,

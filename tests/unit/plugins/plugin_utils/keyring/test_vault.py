@@ -261,7 +261,7 @@ def test_what_has_not_the_length_of_its_key_is_not_sent_with_the_others() -> Non
         found = keyring_of(fake.url).unwrap_all(WRAP, [*wrong[:2], WRAPPED, *wrong[2:], WRAPPED])
         (sent,) = [body for _method, path, body, _token in fake.asked if "decrypt" in path]
     assert len(sent["batch_input"]) == 2
-    assert [type(one) is WrongKeyError for one in found] == [True, True, False, True, True, False]
+    assert [isinstance(one, WrongKeyError) for one in found] == [True, True, False, True, True, False]
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 500, 503])
