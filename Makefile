@@ -76,7 +76,7 @@ molecule: $(VENV)/.dev link ## molecule scenarios
 	molecule test --all --exclude backup_root --exclude restore_root --exclude backup_sshd --exclude storage --exclude keyring
 
 system: $(VENV)/.dev link ## whole runs of ansible-playbook
-	python -m pytest tests/system
+	python -m pytest -n auto --dist loadfile tests/system
 
 attacks: $(VENV)/.dev link ## attacks on a repository, and what withstands or finds each
 	python -m pytest tests/attacks
