@@ -16,6 +16,7 @@ import typing as t
 from collections.abc import Iterator, Mapping
 
 from ..errors import PolicyError
+from ..model.keys import own_prefix
 from . import matrix
 
 # what a token may be asked for that is made by the role: not its own id, nor another kind of token
@@ -73,7 +74,7 @@ def policy(identity: str, *, repository: str, mount: str = "transit") -> str:
 
 def _require_repository(repository: str) -> None:
     usable = isinstance(repository, str) and _REPOSITORY.fullmatch(repository)
-    if not usable or "--" in repository or repository.endswith("-"):
+    if not usable or not own_prefix(repository):
         raise PolicyError(
             "a repository whose keyring is in Vault cannot be called so",
             item=repr(repository)[:80],

@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import FormatError
-from ..model.destruction import class_year
 from ..model.escrow import CUSTODIAN, EscrowKey, EscrowSet, Share
+from ..model.keys import class_year
 from . import canonical
 
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 import datetime as dt
 import hashlib
 import re
@@ -29,12 +28,13 @@ import typing as t
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..errors import FormatError, KeyMissingError, KeyringError, PolicyError, UnknownVersionError, WrongKeyError
+from ..errors import FormatError, KeyMissingError, KeyringError, WrongKeyError
 from ..model import instant
 from ..model.keys import ClassYearKey, DigestKey, PublicKeys, Signature, SignKey
 from . import key_sets, oaep, sign
-from .base import HMAC_SHA256, RSA_OAEP_SHA256, ClassYear, Keyring, Renewal, digest_info, require_identity
-from .owners import PUBLISHED, OwnersFolder
+from .base import HMAC_SHA256, RSA_OAEP_SHA256, ClassYear, digest_info, require_identity
+from .on_server import ServerKeyring
+from .owners import PUBLISHED
 
 if t.TYPE_CHECKING:
     from .awskms_client import Answer, KmsClient
@@ -44,8 +44,6 @@ PENDING_DAYS = 7
 #: The tags of a key, by which policies know it: the repository's name, and what the key is for.
 REPOSITORY_TAG, KEY_TAG = "holdfast-repository", "holdfast-key"
 
-_CLASS_YEAR = re.compile(r"[a-z][a-z0-9-]{0,31}-[0-9]{4}[a-z]?")
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _ID = re.compile(r"[0-9a-f]{16}")
 _SECRET_BYTES = 32
 # of any ciphertext that KMS takes
@@ -71,91 +69,26 @@ class _Found(t.NamedTuple):
     public: bytes
 
 
-class AwsKmsKeyring(Keyring):
-    """A keyring of one repository in KMS. Which half it is says AWS, by the policies of whoever asks.
+class AwsKmsKeyring(ServerKeyring):
+    """A keyring of one repository in KMS; as :class:`ServerKeyring`.
 
     :param client: makes the client, at the first call.
-    :param path: the owner's folder; who seals or opens needs none.
-    :raises PolicyError: the repository's name could be taken for a part of another's keys, or cannot be in an alias.
     """
 
+    SERVER = "AWS KMS"
+    # what an alias takes
+    NAMES = re.compile(r"[A-Za-z0-9_-]+")
+    NAMES_REMEDY = "Use letters, digits, _ and -, no two hyphens in a row, and none at the end"
+
     def __init__(self, client: Callable[[], KmsClient], *, repository: str, path: Path | None = None) -> None:
-        # what policies tell apart by their beginning must not begin alike
-        if "--" in repository or repository.endswith("-") or not _NAME.fullmatch(repository):
-            raise PolicyError(
-                f"a repository whose keyring is in AWS KMS cannot be called {repository!r}",
-                item="holdfast_repository.name",
-                remedy="Use letters, digits, _ and -, no two hyphens in a row, and none at the end",
-            )
+        super().__init__(repository, path)
         self._make_client = client
         self._connected: KmsClient | None = None
-        self._repository = repository
-        self._owner = OwnersFolder(path, repository)
         self._publics: dict[str, bytes | None] = {}
-        self._digests: dict[str, bytes | KeyMissingError] = {}
+        self._listing: _Listed = {}
 
     def __repr__(self) -> str:
         return f"AwsKmsKeyring({self._repository!r})"
-
-    def create(
-        self, *, repository: str, classes: Sequence[str], first_year: int, years: int = 10, now: dt.datetime
-    ) -> PublicKeys:
-        """See :meth:`Keyring.create`. It takes the owner's folder; escrow/ is made anew where it was moved away.
-
-        :raises PolicyError: a name that no class can have.
-        """
-        wanted = key_sets.class_years(classes, first_year, years)
-        self._require(repository)
-        with self._owner.locked():
-            known = self._owner.made() or key_sets.NONE
-            listed = self._listed()
-            self._require_same(known, listed)
-            # first: of recipients that were brought one may be missing
-            escrow = self._escrow_keys(key_sets.gaps(known.escrow, wanted), known.escrow)
-            keys = PublicKeys(
-                sign=known.sign
-                + tuple(
-                    self._sign_key(listed, use, instant.whole(now), ())
-                    for use in ("point", "record")
-                    if not any(key.use == use for key in known.sign)
-                ),
-                wrap=known.wrap + self._wrap_keys(listed, key_sets.gaps(known.wrap, wanted)),
-                escrow=known.escrow + escrow,
-                digest=known.digest or (self._digest_key(listed, ()),),
-            )
-            self._owner.publish(keys)
-            return keys
-
-    def renew(self, named: PublicKeys, renewal: Renewal, *, repository: str, now: dt.datetime) -> PublicKeys:
-        """See :meth:`Keyring.renew`. It takes the owner's folder; escrow/ is made anew where it was moved away."""
-        self._require(repository)
-        with self._owner.locked():
-            known = self._owner.made() or named
-            listed = self._listed()
-            fresh = bool(renewal.removed)
-            escrow = self._escrow_keys(renewal.escrow, named.escrow, fresh=fresh)
-            made = PublicKeys(
-                sign=tuple(
-                    self._sign_key(listed, use, instant.whole(now), renewal.spent, fresh=fresh)
-                    for use in ("point", "record")
-                    if use in renewal.uses
-                ),
-                wrap=self._wrap_keys(listed, renewal.wrap, fresh=fresh),
-                escrow=escrow,
-                digest=(self._digest_key(listed, renewal.spent, fresh=fresh),) if "digest" in renewal.uses else (),
-            )
-            # as in a local keyring: names that a request left unsigned are taken by what is made now
-            left = dataclasses.replace(
-                known,
-                wrap=key_sets.beside(known.wrap, made.wrap),
-                escrow=key_sets.beside(known.escrow, made.escrow),
-            )
-            self._owner.publish(key_sets.joined(left, made))
-            return key_sets.joined(named, made)
-
-    def made(self, *, repository: str) -> PublicKeys:
-        self._require(repository)
-        return (self._owner.made() if self._owner else None) or key_sets.NONE
 
     def signer(self, *, use: str, among: Collection[str]) -> str:
         """See :meth:`Keyring.signer`. Where there are several KMS says when each was made."""
@@ -194,29 +127,9 @@ class AwsKmsKeyring(Keyring):
             raise KeyringError("what KMS gave is no signature by its key", item=alias) from e
         return Signature(key_id, signature)
 
-    def digest_key(self, key: DigestKey, *, repository: str) -> bytes:
-        if key.scheme != HMAC_SHA256:
-            raise UnknownVersionError(f"this keyring has no digest keys of the scheme {key.scheme!r}", item=key.id)
-        if repository != self._repository:
-            raise WrongKeyError(
-                "this keyring belongs to another repository",
-                item=self._alias("digest", "*"),
-                remedy=f"Name the keyring of repository {repository}",
-            )
-        if not _ID.fullmatch(key.id):
-            raise KeyMissingError("this is not the id of a digest key in KMS", item=repr(key.id[:64]))
-        # who verifies asks again for each host, and mostly lacks the right
-        if key.id not in self._digests:
-            try:
-                self._digests[key.id] = self._digest(key.id)
-            except KeyMissingError as e:
-                self._digests[key.id] = e
-        known = self._digests[key.id]
-        if isinstance(known, KeyMissingError):
-            raise known
-        return known
-
     def _digest(self, key_id: str) -> bytes:
+        if not _ID.fullmatch(key_id):
+            raise KeyMissingError("this is not the id of a digest key in KMS", item=repr(key_id[:64]))
         alias = self._alias("digest", key_id)
         answer = self._ask(
             "generate_mac", "key digests", alias, Message=digest_info(self._repository), MacAlgorithm="HMAC_SHA_256"
@@ -336,10 +249,7 @@ class AwsKmsKeyring(Keyring):
 
     def _of(self, key: ClassYearKey) -> str:
         """The alias of a class-year key."""
-        if key.scheme != RSA_OAEP_SHA256:
-            raise UnknownVersionError(f"this keyring cannot unwrap by the scheme {key.scheme!r}", item=key.id)
-        if not _CLASS_YEAR.fullmatch(key.id):
-            raise KeyMissingError("this is not the id of a key to wrap under", item=repr(key.id[:64]))
+        self._require_class_year(key)
         try:
             public = base64.b64decode(key.public.encode("ascii", "replace"), validate=True)
         except binascii.Error as e:
@@ -363,28 +273,24 @@ class AwsKmsKeyring(Keyring):
 
     # what the owner alone does
 
-    def _sign_key(
-        self, listed: _Listed, use: str, now: dt.datetime, spent: Collection[str], *, fresh: bool = False
-    ) -> SignKey:
-        found = self._take(listed, use, _SIGN, spent, fresh=fresh)
+    def _sign_key(self, use: str, now: dt.datetime, spent: Collection[str], *, fresh: bool = False) -> SignKey:
+        found = self._take(use, _SIGN, spent, fresh=fresh)
         return SignKey(found.id, use, sign.ECDSA_P256, found.public, now, now + key_sets.SIGN_VALIDITY)
 
-    def _digest_key(self, listed: _Listed, spent: Collection[str], *, fresh: bool = False) -> DigestKey:
-        return DigestKey(self._take(listed, "digest", _DIGEST, spent, fresh=fresh).id, HMAC_SHA256)
+    def _digest_key(self, spent: Collection[str], *, fresh: bool = False) -> DigestKey:
+        return DigestKey(self._take("digest", _DIGEST, spent, fresh=fresh).id, HMAC_SHA256)
 
-    def _wrap_keys(
-        self, listed: _Listed, wanted: Sequence[ClassYear], *, fresh: bool = False
-    ) -> tuple[ClassYearKey, ...]:
+    def _wrap_keys(self, wanted: Sequence[ClassYear], *, fresh: bool = False) -> tuple[ClassYearKey, ...]:
         keys = []
         for retention_class, year, series in wanted:
-            found = self._take(listed, f"{retention_class}-{year}{series}", _WRAP, (), fresh=fresh)
+            found = self._take(f"{retention_class}-{year}{series}", _WRAP, (), fresh=fresh)
             public = oaep.public_of_pem(base64.b64encode(found.public).decode())
             keys.append(ClassYearKey(retention_class, year, RSA_OAEP_SHA256, public, series))
         return tuple(keys)
 
-    def _take(self, listed: _Listed, what: str, kind: _Kind, spent: Collection[str], *, fresh: bool) -> _Found:
+    def _take(self, what: str, kind: _Kind, spent: Collection[str], *, fresh: bool) -> _Found:
         """The newest key of a name, which a killed run or an unsigned request has left, or another one."""
-        ids = () if fresh else listed.get(what, ())
+        ids = () if fresh else self._listing.get(what, ())
         if ids:
             newest = max(ids, key=lambda key_id: self._since(self._alias(what, key_id), "make keys"))
             # the newest alone can be one that no root has named: those after it would sign in its place
@@ -431,6 +337,9 @@ class AwsKmsKeyring(Keyring):
         public = _bytes(self._ask("get_public_key", "make keys", alias, key=key), "PublicKey")
         return _Found(_hash(public), public)
 
+    def _look_around(self) -> None:
+        self._listing = self._listed()
+
     def _listed(self) -> _Listed:
         """The ids of all keys of this repository, by name."""
         found: dict[str, list[str]] = {}
@@ -442,11 +351,11 @@ class AwsKmsKeyring(Keyring):
                 found.setdefault(what, []).append(key_id)
         return found
 
-    def _require_same(self, known: PublicKeys, listed: _Listed) -> None:
+    def _require_same(self, known: PublicKeys) -> None:
         """Raise KeyringError where KMS has not the keys that this folder says were made: it is another one."""
         wanted = [self._alias(key.use, key.id) for key in known.sign]
         wanted += [self._of(key) for key in known.wrap]
-        there = {self._alias(what, key_id) for what, ids in listed.items() for key_id in ids}
+        there = {self._alias(what, key_id) for what, ids in self._listing.items() for key_id in ids}
         for alias in wanted:
             if alias not in there:
                 raise KeyringError(
@@ -456,26 +365,15 @@ class AwsKmsKeyring(Keyring):
                     f"{self._owner.path / PUBLISHED}, if nothing is sealed",
                 )
 
-    def _escrow_keys(
-        self, gaps: Sequence[ClassYear], named: Sequence[ClassYearKey], *, fresh: bool = False
-    ) -> tuple[ClassYearKey, ...]:
-        elsewhere = f"the key {self._alias('CLASS-YEAR', 'ID')} in AWS KMS"
-        return self._owner.escrow_keys(gaps, elsewhere=elsewhere, named=named, fresh=fresh)
-
-    def _require(self, repository: str) -> None:
-        if repository != self._repository:
-            raise KeyringError(
-                f"the keyring here is that of the repository {self._repository!r}",
-                item=self._alias("*", "*"),
-                remedy=f"Name the keyring of repository {repository!r}",
-            )
-
     # calls
 
     def _client(self) -> KmsClient:
         if self._connected is None:
             self._connected = self._make_client()
         return self._connected
+
+    def _item(self, what: str) -> str:
+        return self._alias(what, "*")
 
     def _alias(self, what: str, key_id: str) -> str:
         return f"alias/holdfast-{self._repository}--{what}/{key_id}"

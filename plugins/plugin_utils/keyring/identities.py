@@ -10,8 +10,7 @@ import typing as t
 from collections.abc import Iterable
 
 from ..errors import FormatError, KeyringError
-from ..model.destruction import class_year
-from ..model.keys import ClassYearKey
+from ..model.keys import ClassYearKey, class_year
 from ..seal import age
 from .base import AGE_X25519, ClassYear
 from .folder import PrivateFolder

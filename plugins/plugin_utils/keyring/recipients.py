@@ -18,8 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import FormatError, KeyMissingError, KeyringError
-from ..model.destruction import class_year
-from ..model.keys import ClassYearKey
+from ..model.keys import ClassYearKey, class_year
 from ..seal import age
 from . import identities
 from .base import AGE_X25519, ClassYear

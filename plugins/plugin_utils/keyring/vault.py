@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 import datetime as dt
 import re
 import typing as t
@@ -30,16 +29,14 @@ from ..errors import (
     HoldfastError,
     KeyMissingError,
     KeyringError,
-    PolicyError,
     SignatureError,
-    UnknownVersionError,
     WrongKeyError,
 )
-from ..model import instant
 from ..model.keys import ClassYearKey, DigestKey, PublicKeys, Signature, SignKey
 from . import key_sets, oaep, sign
-from .base import HMAC_SHA256, RSA_OAEP_SHA256, ClassYear, Keyring, Renewal, digest_info, require_identity
-from .owners import PUBLISHED, OwnersFolder
+from .base import HMAC_SHA256, RSA_OAEP_SHA256, ClassYear, digest_info, require_identity
+from .on_server import ServerKeyring
+from .owners import PUBLISHED
 
 if t.TYPE_CHECKING:
     from .vault_client import Answer, VaultClient
@@ -52,102 +49,36 @@ MOST_SIGNED = 768 * 1024
 
 _SECRET_BYTES = 32
 _SIGNATURE_BYTES = 64
-_CLASS_YEAR = re.compile(r"[a-z][a-z0-9-]{0,31}-[0-9]{4}[a-z]?")
 _DIGEST_ID = re.compile(r"[0-9a-f]{16}")
 _CIPHERTEXT = re.compile(r"vault:v([0-9]{1,9}):([A-Za-z0-9+/]+=*)")
 # whoever could take a private key away, or brought it, has it
 _COPYABLE = ("exportable", "allow_plaintext_backup", "imported_key", "derived")
 
 
-class VaultKeyring(Keyring):
-    """A keyring of one repository in Vault. Which half it is says the server, by the policies of whoever logs in.
+class VaultKeyring(ServerKeyring):
+    """A keyring of one repository in Vault; as :class:`ServerKeyring`.
 
     :param client: makes the client, at the first call.
     :param mount: where Transit is mounted.
-    :param path: the owner's folder; who seals or opens needs none.
-    :raises PolicyError: the repository's name could be taken for a part of another's keys.
     """
+
+    SERVER = "Vault"
+    NAMES = re.compile(r".*", re.DOTALL)
+    NAMES_REMEDY = "Use no two hyphens in a row, and none at the end"
 
     opens_together = True
 
     def __init__(
         self, client: Callable[[], VaultClient], *, repository: str, mount: str, path: Path | None = None
     ) -> None:
-        # what policies tell apart by their beginning must not begin alike
-        if "--" in repository or repository.endswith("-"):
-            raise PolicyError(
-                f"a repository whose keyring is in Vault cannot be called {repository!r}",
-                item="holdfast_repository.name",
-                remedy="Use no two hyphens in a row, and none at the end",
-            )
+        super().__init__(repository, path)
         self._make_client = client
         self._connected: VaultClient | None = None
-        self._repository = repository
         self._mount = mount
-        self._owner = OwnersFolder(path, repository)
         self._known_versions: dict[str, Mapping[int, str]] = {}
-        self._digests: dict[int, bytes | KeyMissingError] = {}
 
     def __repr__(self) -> str:
         return f"VaultKeyring({self._repository!r}, {self._mount!r})"
-
-    def create(
-        self, *, repository: str, classes: Sequence[str], first_year: int, years: int = 10, now: dt.datetime
-    ) -> PublicKeys:
-        """See :meth:`Keyring.create`. It takes the owner's folder; escrow/ is made anew where it was moved away.
-
-        :raises PolicyError: a name that no class can have.
-        """
-        wanted = key_sets.class_years(classes, first_year, years)
-        self._require(repository)
-        with self._owner.locked():
-            known = self._owner.made() or key_sets.NONE
-            self._require_same(known)
-            # first: of recipients that were brought one may be missing
-            escrow = self._escrow_keys(key_sets.gaps(known.escrow, wanted), known.escrow)
-            keys = PublicKeys(
-                sign=known.sign
-                + tuple(
-                    self._sign_key(use, instant.whole(now), ())
-                    for use in ("point", "record")
-                    if not any(key.use == use for key in known.sign)
-                ),
-                wrap=known.wrap + self._wrap_keys(key_sets.gaps(known.wrap, wanted)),
-                escrow=known.escrow + escrow,
-                digest=known.digest or (self._digest_key(()),),
-            )
-            self._owner.publish(keys)
-            return keys
-
-    def renew(self, named: PublicKeys, renewal: Renewal, *, repository: str, now: dt.datetime) -> PublicKeys:
-        """See :meth:`Keyring.renew`. It takes the owner's folder; escrow/ is made anew where it was moved away."""
-        self._require(repository)
-        with self._owner.locked():
-            known = self._owner.made() or named
-            fresh = bool(renewal.removed)
-            escrow = self._escrow_keys(renewal.escrow, named.escrow, fresh=fresh)
-            made = PublicKeys(
-                sign=tuple(
-                    self._sign_key(use, instant.whole(now), renewal.spent, fresh=fresh)
-                    for use in ("point", "record")
-                    if use in renewal.uses
-                ),
-                wrap=self._wrap_keys(renewal.wrap, fresh=fresh),
-                escrow=escrow,
-                digest=(self._digest_key(renewal.spent, fresh=fresh),) if "digest" in renewal.uses else (),
-            )
-            # as in a local keyring: names that a request left unsigned are taken by what is made now
-            left = dataclasses.replace(
-                known,
-                wrap=key_sets.beside(known.wrap, made.wrap),
-                escrow=key_sets.beside(known.escrow, made.escrow),
-            )
-            self._owner.publish(key_sets.joined(left, made))
-            return key_sets.joined(named, made)
-
-    def made(self, *, repository: str) -> PublicKeys:
-        self._require(repository)
-        return (self._owner.made() if self._owner else None) or key_sets.NONE
 
     def signer(self, *, use: str, among: Collection[str]) -> str:
         ids = [sign.key_id(public) for _version, public in self._signing(use)]
@@ -180,31 +111,11 @@ class VaultKeyring(Keyring):
             raise KeyringError("what Vault gave is no signature by its key", item=name) from e
         return Signature(key_id, t.cast(bytes, signature))
 
-    def digest_key(self, key: DigestKey, *, repository: str) -> bytes:
-        if key.scheme != HMAC_SHA256:
-            raise UnknownVersionError(f"this keyring has no digest keys of the scheme {key.scheme!r}", item=key.id)
-        if repository != self._repository:
-            raise WrongKeyError(
-                "this keyring belongs to another repository",
-                item=self._name("digest"),
-                remedy=f"Name the keyring of repository {repository}",
-            )
-        version = int(key.id, 16) if _DIGEST_ID.fullmatch(key.id) else 0
+    def _digest(self, key_id: str) -> bytes:
+        version = int(key_id, 16) if _DIGEST_ID.fullmatch(key_id) else 0
         # more is no version of Vault's
         if not 0 < version < 2**31:
-            raise KeyMissingError("this is not the id of a digest key in Vault", item=repr(key.id[:64]))
-        # who verifies asks again for each host, and mostly lacks the right
-        if version not in self._digests:
-            try:
-                self._digests[version] = self._digest(version)
-            except KeyMissingError as e:
-                self._digests[version] = e
-        known = self._digests[version]
-        if isinstance(known, KeyMissingError):
-            raise known
-        return known
-
-    def _digest(self, version: int) -> bytes:
+            raise KeyMissingError("this is not the id of a digest key in Vault", item=repr(key_id[:64]))
         answer = self._post(
             f"hmac/{self._name('digest')}/sha2-256",
             {"input": _b64(digest_info(self._repository)), "key_version": version},
@@ -300,12 +211,6 @@ class VaultKeyring(Keyring):
             return False
         return client.ask("post", "auth/token/revoke-self", {}, doing="revoke its token").ok
 
-    def _require_class_year(self, key: ClassYearKey) -> None:
-        if key.scheme != RSA_OAEP_SHA256:
-            raise UnknownVersionError(f"this keyring cannot unwrap by the scheme {key.scheme!r}", item=key.id)
-        if not _CLASS_YEAR.fullmatch(key.id):
-            raise KeyMissingError("this is not the id of a key to wrap under", item=repr(key.id[:64]))
-
     def _signing(self, use: str) -> list[tuple[int, bytes]]:
         """Versions and public keys that sign for a use, oldest first."""
         if use not in ("point", "record"):
@@ -384,26 +289,15 @@ class VaultKeyring(Keyring):
         self._post(f"keys/{name}/rotate", {}, "make keys")
         return self._read(name, "make keys")
 
-    def _escrow_keys(
-        self, gaps: Sequence[ClassYear], named: Sequence[ClassYearKey], *, fresh: bool = False
-    ) -> tuple[ClassYearKey, ...]:
-        elsewhere = f"the key {self._name('CLASS-YEAR')} in Vault"
-        return self._owner.escrow_keys(gaps, elsewhere=elsewhere, named=named, fresh=fresh)
-
-    def _require(self, repository: str) -> None:
-        if repository != self._repository:
-            raise KeyringError(
-                f"the keyring here is that of the repository {self._repository!r}",
-                item=self._name("*"),
-                remedy=f"Name the keyring of repository {repository!r}",
-            )
-
     # calls
 
     def _client(self) -> VaultClient:
         if self._connected is None:
             self._connected = self._make_client()
         return self._connected
+
+    def _item(self, what: str) -> str:
+        return self._name(what)
 
     def _name(self, what: str) -> str:
         return f"holdfast-{self._repository}--{what}"

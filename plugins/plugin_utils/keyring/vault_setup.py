@@ -20,6 +20,7 @@ import typing as t
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..errors import FormatError, KeyMissingError, KeyringError, PolicyError
+from ..model.keys import own_prefix
 from ..model.logins import IDENTITIES, Login
 from ..model.root import Root
 from . import oaep, sign
@@ -122,7 +123,7 @@ class VaultSetup:
     """
 
     def __init__(self, client: VaultClient, *, repository: str, mount: str) -> None:
-        if not _NAME.fullmatch(repository) or "--" in repository or repository.endswith("-"):
+        if not _NAME.fullmatch(repository) or not own_prefix(repository):
             raise PolicyError(
                 f"a repository whose keyring is in Vault cannot be called {repository!r}",
                 item="holdfast_repository.name",

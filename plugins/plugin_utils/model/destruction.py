@@ -14,20 +14,14 @@ from collections.abc import Mapping
 
 from ..errors import FormatError
 from . import instant
+from .keys import class_year
 from .point import StreamEntry
 from .record import DESTRUCTION, ESCROW_DESTROYED, Record
 
 #: kinds of the records by which a machine says that it is about to destroy a key, and that it has
 DESTROYING, DESTROYED = "destroying", "destroyed"
-_KEY = re.compile(r"(?P<class>[a-z][a-z0-9-]{0,31})-(?P<year>[0-9]{4})(?P<series>[a-z]?)")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _COUNTS = ("snapshots", "locked", "newest", "hosts_left_without")
-
-
-def class_year(key: str) -> tuple[str, int, str] | None:
-    """The class, year and series of a key's id such as ``d0090-2026b``; None where it is no such id."""
-    found = _KEY.fullmatch(key)
-    return None if found is None else (found["class"], int(found["year"]), found["series"])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
+
+_CLASS_YEAR = re.compile(r"(?P<class>[a-z][a-z0-9-]{0,31})-(?P<year>[0-9]{4})(?P<series>[a-z]?)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +43,17 @@ class ClassYearKey:
     def id(self) -> str:
         """The name that manifests and identity files give this key: ``d0030-2026``."""
         return f"{self.retention_class}-{self.year}{self.series}"
+
+
+def class_year(key: str) -> tuple[str, int, str] | None:
+    """The class, year and series of a key's id such as ``d0090-2026b``; None where it is no such id."""
+    found = _CLASS_YEAR.fullmatch(key)
+    return None if found is None else (found["class"], int(found["year"]), found["series"])
+
+
+def own_prefix(repository: str) -> bool:
+    """Whether ``holdfast-REPOSITORY--``, with which its keys begin on a server, begins no other repository's keys."""
+    return "--" not in repository and not repository.endswith("-")
 
 
 @dataclasses.dataclass(frozen=True)

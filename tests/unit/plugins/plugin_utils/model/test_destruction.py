@@ -15,11 +15,11 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.destruction 
     Demand,
     Destroyed,
     begun_of,
-    class_year,
     demand_of,
     destroyed_of,
     escrow_of,
 )
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import class_year
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import ObjectRef, StreamEntry, StreamState
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import Record
 from hypothesis import given
