@@ -23,7 +23,7 @@ from ..errors import FormatError, HoldfastError, ObjectMissingError, PolicyError
 from ..format import dsse, names
 from ..format import record as record_format
 from ..keyring.vault_access import VaultAccess
-from ..model import instant, keep
+from ..model import instant
 from ..model.access import ACCESS_GIVEN, Given, Window, access_of, given_of
 from ..model.record import ACCESS, Record, Request
 from . import approvals, legal_hold, objects, records
@@ -365,10 +365,7 @@ def _note(repository: Repository, given: Given, now: dt.datetime) -> str:
     at = instant.whole(now)
     subject = {"identity": "restorer", "record": given.record}
     record = Record(repository.name, repository.root.id, ACCESS_GIVEN, at, _BY, subject, given.detail)
-    data = dsse.write(dsse.Envelope(record_format.PAYLOAD_TYPE, record_format.payload(record), ()))
-    name = names.for_record(ACCESS_GIVEN, at, data)
-    objects.put(repository.store, name, data, lock_until=keep.record_lock(now, repository.root.longest_days))
-    return names.parse(name).sha256
+    return names.parse(records.put_made(repository, record, now=now)).sha256
 
 
 def _read_given(repository: Repository, name: str, now: dt.datetime) -> Given:

@@ -38,16 +38,15 @@ from ..model.destruction import (
     Demand,
     Destroyed,
     EscrowStatement,
-    class_year,
     demand_of,
 )
-from ..model.keys import ClassYearKey
+from ..model.keys import ClassYearKey, class_year
 from ..model.point import StreamEntry
 from ..model.record import DESTRUCTION, Record, Request
 from ..store.base import Listed
 from . import destroyed, objects, open_snapshot, points, records
 from .approvals import Pending
-from .repository import Repository, sign_envelope
+from .repository import Repository
 
 DEMANDED, EXPIRED, PENDING, CLOSED = "demanded", "expired", "pending", "closed"
 # what one record lists of what was lost, and how large it may be: Vault signs no more than 768 KiB
@@ -241,10 +240,10 @@ def destroy(
         return Destruction(found, signed.id, "", True, False)
     if there:
         if signed.id not in begun:
-            _note(repository, keyring, key, _record(repository, DESTROYING, by, signed, key, {"actor": dict(actor)}))
+            _note(repository, keyring, _record(repository, DESTROYING, by, signed, key, {"actor": dict(actor)}))
         keyring.destroy(key)
     _require_gone(repository, keyring, found)
-    record = min(_note(repository, keyring, key, one) for one in told)
+    record = min(_note(repository, keyring, one) for one in told)
     return Destruction(found, signed.id, record, True, _give_up(keyring))
 
 
@@ -621,14 +620,10 @@ def _record(
     )
 
 
-def _note(repository: Repository, keyring: Keyring, key: ClassYearKey, record: Record) -> str:
+def _note(repository: Repository, keyring: Keyring, record: Record) -> str:
     """Sign and put a record of a destruction; return its digest."""
-    payload = record_format.payload(record)
-    data = sign_envelope(keyring, record_format.PAYLOAD_TYPE, payload, use="record", by=record.by)
-    name = names.for_record(record.kind, record.at, data)
-    lock = keep.key_record_lock(objects.now(repository.store), key.year, repository.root.longest_days)
-    objects.put(repository.store, name, data, lock_until=lock)
-    return names.parse(name).sha256
+    now = objects.now(repository.store)
+    return names.parse(records.put_made(repository, record, now=now, keyring=keyring)).sha256
 
 
 def _give_up(keyring: Keyring) -> bool:

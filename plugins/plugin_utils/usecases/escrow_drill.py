@@ -19,21 +19,19 @@ from ..errors import (
     NotFoundError,
     ObjectMissingError,
 )
-from ..format import names
-from ..format import record as record_format
 from ..keyring.base import Keyring
 from ..keyring.identities import Identity
-from ..model import instant, keep
-from ..model.destruction import class_year
+from ..model import instant
 from ..model.escrow import EscrowSet
+from ..model.keys import class_year
 from ..model.point import StreamEntry
 from ..model.record import Record
 from ..model.snapshot import Manifest
 from ..model.verification import Level
-from . import destroyed, objects, open_snapshot, points
+from . import destroyed, objects, open_snapshot, points, records
 from .escrow_open import Opened
 from .open_snapshot import timed
-from .repository import Repository, sign_envelope
+from .repository import Repository
 from .restore_record import DIFFERENT, EQUAL
 from .verify_objects import Reader
 
@@ -316,11 +314,7 @@ def _recorded(
             subject={"recovery_point": proof.recovery_point, "hosts": sorted(hosts)},
             detail={**_detail(opened.escrow, opened.by, proof), **context},
         )
-        data = sign_envelope(
-            keyring, record_format.PAYLOAD_TYPE, record_format.payload(record), use="record", by=record.by
-        )
-        name = names.for_record(DRILL, now, data)
-        objects.put(repository.store, name, data, lock_until=keep.record_lock(now, root.longest_days))
+        name = records.put_made(repository, record, now=now, keyring=keyring)
     except HoldfastError as e:
         return dataclasses.replace(proof, warnings=(*proof.warnings, f"no record was put: {e}"))
     return dataclasses.replace(proof, record=name)

@@ -23,7 +23,7 @@ from ..errors import FormatError, NotFoundError, ObjectMissingError, SignatureEr
 from ..format import dsse, names
 from ..format import record as record_format
 from ..format.names import Kind
-from ..model import instant, keep
+from ..model import instant
 from ..model.hold import HOLD, Scope, hold_of, release_of
 from ..model.point import ObjectRef, StreamEntry, identity
 from ..model.record import HOLD_RELEASE, Record, Request
@@ -142,10 +142,7 @@ def _note(repository: Repository, wanted: Scope) -> str:
     now = objects.now(repository.store)
     at = instant.whole(now)
     record = Record(repository.name, repository.root.id, HOLD, at, _BY, wanted.subject, {})
-    data = dsse.write(dsse.Envelope(record_format.PAYLOAD_TYPE, record_format.payload(record), ()))
-    name = names.for_record(HOLD, at, data)
-    objects.put(repository.store, name, data, lock_until=keep.record_lock(now, repository.root.longest_days))
-    return names.parse(name).sha256
+    return names.parse(records.put_made(repository, record, now=now)).sha256
 
 
 def _held_since(repository: Repository, wanted: Scope, now: dt.datetime) -> dt.datetime | None:

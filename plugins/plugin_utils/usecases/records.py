@@ -15,22 +15,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ..errors import FormatError, NotFoundError, ObjectMissingError, PolicyError, SignatureError
 from ..format import dsse, names
 from ..format import record as record_format
+from ..keyring.base import Keyring
 from ..model import instant, keep, quorum
 from ..model.access import Window, access_of
-from ..model.destruction import Demand, class_year, demand_of, escrow_of
+from ..model.destruction import DESTROYED, DESTROYING, Demand, demand_of, escrow_of
 from ..model.hold import Scope, release_of
+from ..model.keys import class_year
 from ..model.point import Retirement, StreamEntry, identity
 from ..model.record import ACCESS, DESTRUCTION, ESCROW_DESTROYED, HOLD_RELEASE, PEOPLE_KINDS, RETIRED, Record, Request
 from ..model.root import Root
 from ..store.base import Listed
 from . import approvals, objects
 from .chain import Approval, approve, require_term
-from .repository import Repository, verify_signature
+from .repository import Repository, sign_envelope, verify_signature
 
 # several signatures of people and what they signed
 RECORD_LIMIT = 1024 * 1024
 # what a listing reads, the newest first: who can put could put any number
 MOST_LISTED = 200
+_OF_KEYS = (DESTRUCTION, DESTROYING, DESTROYED, ESCROW_DESTROYED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -394,10 +397,26 @@ def complete(repository: Repository, pending: approvals.Pending) -> tuple[str, b
     return name, True
 
 
+def put_made(repository: Repository, record: Record, *, now: dt.datetime, keyring: Keyring | None = None) -> str:
+    """Put a record that a machine makes, and return the name of its object.
+
+    :param now: the store's time.
+    :param keyring: signs it with the key that it says it is by; without one nobody signs it.
+    """
+    payload = record_format.payload(record)
+    if keyring is None:
+        data = dsse.write(dsse.Envelope(record_format.PAYLOAD_TYPE, payload, ()))
+    else:
+        data = sign_envelope(keyring, record_format.PAYLOAD_TYPE, payload, use="record", by=record.by)
+    name = names.for_record(record.kind, record.at, data)
+    objects.put(repository.store, name, data, lock_until=_lock(repository, record, now))
+    return name
+
+
 def _lock(repository: Repository, document: Record, now: dt.datetime) -> dt.datetime:
     """Until when a record is locked: what tells of a key that was destroyed longer than others."""
     longest = repository.root.longest_days
-    known = class_year(document.subject["key"]) if document.kind in (DESTRUCTION, ESCROW_DESTROYED) else None
+    known = class_year(document.subject["key"]) if document.kind in _OF_KEYS else None
     return keep.record_lock(now, longest) if known is None else keep.key_record_lock(now, known[1], longest)
 
 

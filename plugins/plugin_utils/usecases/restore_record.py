@@ -11,15 +11,13 @@ import typing as t
 from collections.abc import Mapping, Sequence
 
 from ..errors import HoldfastError
-from ..format import names
-from ..format import record as record_format
 from ..keyring.base import Keyring
-from ..model import instant, keep
+from ..model import instant
 from ..model.record import Record
 from ..store.elsewhere import ElsewhereStore
-from . import objects
+from . import records
 from .choose import Chosen
-from .repository import Repository, sign_envelope
+from .repository import Repository
 
 RESTORE = "restore"
 # how a restore ends; only the first proves anything
@@ -116,11 +114,7 @@ def put_record(
             subject=subject,
             detail=detail,
         )
-        data = sign_envelope(
-            keyring, record_format.PAYLOAD_TYPE, record_format.payload(record), use="record", by=record.by
-        )
-        name = names.for_record(RESTORE, now, data)
-        objects.put(repository.store, name, data, lock_until=keep.record_lock(now, root.longest_days))
+        name = records.put_made(repository, record, now=now, keyring=keyring)
     except HoldfastError as e:
         return None, (f"the record of this restore was not kept: {e}",)
     store = repository.store
