@@ -72,6 +72,19 @@ class PrivateFolder:
             os.rename(temporary, self.path / name)
             _sync(self.path)
 
+    def clear(self) -> None:
+        """Remove all files of the folder."""
+        with _mapped(self.path):
+            for name in self.names():
+                (self.path / name).unlink()
+
+    def move(self, path: Path) -> None:
+        """Give the folder another name, where nothing is or an empty folder: durable when this returns."""
+        with _mapped(path):
+            os.rename(self.path, path)
+            _sync(path.parent)
+        self.path = path
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other writers out; the lock ends with the process. Raises KeyringError where another has it."""

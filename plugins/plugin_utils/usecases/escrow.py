@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import FormatError, IntegrityError, KeyMissingError, KeyringError, PolicyError
+from ..errors import FormatError, IntegrityError, KeyMissingError, PolicyError
 from ..format import escrow as escrow_format
 from ..keyring import identities, recipients
 from ..keyring.base import AGE_X25519, ClassYear
@@ -333,27 +331,11 @@ def _put(path: Path, files: dict[str, bytes]) -> None:
     """Write a folder whole: under another name, and then in place of nothing, or of an empty one."""
     beside = PrivateFolder(path.parent / f".{path.name}.new")
     beside.make()
-    with _mapped(path):
-        # what a killed run left
-        for name in beside.names():
-            (beside.path / name).unlink()
+    # what a killed run left
+    beside.clear()
     for name, data in files.items():
         beside.write(name, data)
-    with _mapped(path):
-        os.rename(beside.path, path)
-        descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _mapped(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as e:
-        raise KeyringError(f"the folder cannot be written: {e.strerror}", item=str(path)) from e
+    beside.move(path)
 
 
 def _sha256(data: bytes) -> str:

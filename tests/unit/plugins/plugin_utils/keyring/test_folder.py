@@ -113,3 +113,27 @@ def test_errors_of_the_system_are_the_keyrings(folder: PrivateFolder) -> None:
         with pytest.raises(KeyringError) as caught:
             call()
         assert str(folder.path) in str(caught.value)
+
+
+def test_a_folder_that_is_cleared_and_moved_takes_the_place_of_an_empty_one(tmp_path: Path) -> None:
+    folder = PrivateFolder(tmp_path / "new")
+    folder.make()
+    folder.write("left", b"by a killed run")
+    folder.clear()
+    assert folder.names() == []
+    folder.write("file", b"whole")
+    (tmp_path / "there").mkdir(mode=0o700)
+    folder.move(tmp_path / "there")
+    assert (folder.path, folder.read("file")) == (tmp_path / "there", b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_a_folder_takes_no_place_where_something_is(tmp_path: Path) -> None:
+    folder, other = PrivateFolder(tmp_path / "new"), PrivateFolder(tmp_path / "there")
+    for each in (folder, other):
+        each.make()
+        each.write("file", each.path.name.encode())
+    with pytest.raises(KeyringError):
+        folder.move(other.path)
+    assert other.read("file") == b"there"
+    assert folder.read("file") == b"new"
