@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.holdfast.config.tests.lab.s3.server import S3Server
+from ansible_collections.holdfast.config.tests.lab.s3.servers import KINDS, Servers
+from ansible_collections.holdfast.config.tests.lab.s3.servers import servers as started
 from ansible_collections.holdfast.config.tests.lab.sshd import Host, sshds
 
 from . import report as reports
@@ -46,6 +49,21 @@ def fleet() -> Iterator[Fleet]:
             yield made
     finally:
         shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """All S3 servers, none of them started."""
+    with started(tmp_path_factory.mktemp("s3")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=sorted(KINDS))
+def s3(request: pytest.FixtureRequest, servers: Servers) -> Iterator[S3Server]:
+    """Each of the servers in turn, the only one of them on the machine."""
+    server = servers.get(request.param)
+    yield server
+    server.down()
 
 
 def pytest_terminal_summary(

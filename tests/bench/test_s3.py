@@ -12,13 +12,11 @@ from __future__ import annotations
 import json
 import os
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible_collections.holdfast.config.tests.lab.s3.server import S3Server
-from ansible_collections.holdfast.config.tests.lab.s3.servers import KINDS, Servers
-from ansible_collections.holdfast.config.tests.lab.s3.servers import servers as started
 
 from .buckets import BucketRepository, ResticBucket, on_server
 from .fleet import HOSTS, ROUNDS, Fleet, Repository, Spent
@@ -29,21 +27,6 @@ VERIFY_HEAD = ("server", "what", "objects", "MB", "seconds", "MB/s", "objects/s"
 RESTORE_HEAD = ("server", "times a local folder", "seconds", "the other, seconds")
 # what cannot be compressed, of each host
 LARGE = 10 * 2**20
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """All servers, none of them started."""
-    with started(tmp_path_factory.mktemp("s3")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=sorted(KINDS))
-def s3(request: pytest.FixtureRequest, servers: Servers) -> Iterator[S3Server]:
-    """Each of the servers in turn, alone on the machine."""
-    server = servers.get(request.param)
-    yield server
-    server.down()
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,6 @@ import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils import store
 from ansible_collections.holdfast.config.tests.integration.stores import profiles, store_at
 from ansible_collections.holdfast.config.tests.lab.s3.server import S3Server
-from ansible_collections.holdfast.config.tests.lab.s3.servers import KINDS, Servers
-from ansible_collections.holdfast.config.tests.lab.s3.servers import servers as started
 from ansible_collections.holdfast.config.tests.lab.vault.server import Vault
 from ansible_collections.holdfast.config.tests.lab.vault.server import vault as vault_in
 
@@ -72,21 +70,6 @@ class BothOnServers(BucketRepository):
 def _with_ring(variables: dict[str, t.Any], ring: Mapping[str, t.Any]) -> dict[str, t.Any]:
     variables["holdfast_repository"] |= {"keyring": dict(ring)}
     return variables
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """All servers, none of them started."""
-    with started(tmp_path_factory.mktemp("s3")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=sorted(KINDS))
-def s3(request: pytest.FixtureRequest, servers: Servers) -> Iterator[S3Server]:
-    """Each of the servers in turn, alone on the machine but for Vault."""
-    server = servers.get(request.param)
-    yield server
-    server.down()
 
 
 @pytest.fixture(scope="module")
