@@ -9,10 +9,11 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ..keyring.vault_setup import ELSEWHERE, HELD, Outcome, VaultSetup
+from ..keyring.vault_setup import VaultSetup
 from ..model.logins import Login
+from ..model.setting import ELSEWHERE, HELD, Outcome
+from ..model.setting import results as settings
 from ..usecases.keyring_setup import Asked, Ready
-from ..usecases.keyring_setup import results as settings
 from . import results
 from .options import Location
 
@@ -31,7 +32,7 @@ def keyring(location: Location, setup: VaultSetup, asked: Asked, ready: Ready, *
         "owner_steps": _owner_steps(location, setup, ready),
         "next_steps": _next_steps(setup, asked, ready),
     }
-    moved = [one for one in ready.outcomes if one.state in ("changed", "differs")]
+    moved = [one for one in ready.outcomes if one.moved]
     if diff and moved:
         result["diff"] = [
             {

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ..model.setting import results as settings
 from ..usecases.legal_hold import Holding
 from ..usecases.storage import Ready
-from ..usecases.storage import results as settings
 from ..usecases.succession import Outcome
 from . import results
 from .options import Location

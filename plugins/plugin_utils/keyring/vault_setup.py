@@ -23,18 +23,23 @@ from ..errors import FormatError, KeyMissingError, KeyringError, PolicyError
 from ..model.keys import own_prefix
 from ..model.logins import IDENTITIES, Login
 from ..model.root import Root
+from ..model.setting import (
+    CHANGED,
+    DIFFERS,
+    HELD,
+    MISSING,
+    NOT_COMPARED,
+    NOT_KEPT,
+    REFUSED,
+    UNDECLARED,
+    Outcome,
+)
 from . import oaep, sign
 from .base import HMAC_SHA256, RSA_OAEP_SHA256
 from .vault import DIGEST_TYPE, SIGN_TYPE, WRAP_TYPE
 
 if t.TYPE_CHECKING:
     from .vault_client import Answer, VaultClient
-
-HELD, DIFFERS, CHANGED, NOT_KEPT, REFUSED = "held", "differs", "changed", "not kept", "refused"
-# what is not as it should be, and is for somebody else to do
-MISSING, UNDECLARED, NOT_COMPARED = "missing", "undeclared", "not compared"
-LACKING = (NOT_KEPT, REFUSED)
-ELSEWHERE = (MISSING, UNDECLARED, NOT_COMPARED)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _VERSION = re.compile(r"[0-9]{1,9}")
@@ -59,28 +64,6 @@ _FEW = 3
 # of one key; more are not looked at
 _MOST_VERSIONS = 10_000
 _RESTORERS = "restorer"
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What became of a setting.
-
-    ``state``: held; differs (and would be changed), changed; not kept (Vault said that it did it), refused; missing,
-    undeclared, not compared (for somebody else to see to). ``before`` and ``after`` are the fields that differ, none of
-    them secret; ``why`` and ``remedy`` say what is not as it should be.
-    """
-
-    name: str
-    state: str
-    before: Mapping[str, t.Any] | None = None
-    after: Mapping[str, t.Any] | None = None
-    why: str = ""
-    remedy: str = ""
-
-    @property
-    def spoken(self) -> str:
-        """What is not as it should be, in a clause."""
-        return f"{self.name} is {self.state} ({self.why})"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,14 +20,11 @@ import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import CorruptError, StoreError
+from ..model.setting import CHANGED, DIFFERS, HELD, LACKING, NOT_KEPT, REFUSED, Outcome
 from ..model.storage import SOURCES_SID, TLS_SID, Rule, Storage, is_own_rule, statements
 from .s3_client import Client, Reply
 from .s3_settings import Bucket, S3Settings
 from .wrappers import Patience
-
-HELD, DIFFERS, CHANGED, NOT_KEPT, REFUSED = "held", "differs", "changed", "not kept", "refused"
-# what is asked for and not so
-LACKING = (NOT_KEPT, REFUSED)
 
 # statuses by which servers say that they have no such setting, or do not take this one
 _NO = (400, 403, 405, 409, 501)
@@ -62,27 +59,6 @@ _LEFT_OUT = "Leave it out of storage, or take a server that has it: docs/guide_s
 _RULE_REMEDY = "Take that rule out of the bucket, or give backups a bucket of their own"
 # the empty object that shows whether its owner still puts
 _EMPTY_SHA256 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What became of a setting.
-
-    ``state``: held; differs (and would be changed), changed; not kept (the server said that it did it), or refused.
-    ``before`` and ``after`` are plain values, none of them secret; ``why`` and ``remedy`` say what is lacking.
-    """
-
-    name: str
-    state: str
-    before: t.Any = None
-    after: t.Any = None
-    why: str = ""
-    remedy: str = ""
-
-    @property
-    def spoken(self) -> str:
-        """What is lacking, in a clause."""
-        return f"{self.name} is {self.state} ({self.why})"
 
 
 class _NotTakenError(Exception):

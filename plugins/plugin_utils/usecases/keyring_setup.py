@@ -23,15 +23,17 @@ from collections.abc import Collection, Mapping, Sequence
 from ..duties import vault_policies
 from ..duties.matrix import IDENTITIES
 from ..errors import KeyringError, StoreError
+from ..model import setting
 from ..model.logins import Login
 from ..model.root import Root
+from ..model.setting import NOT_COMPARED, Outcome
 from ..store.base import Store
 from . import objects
 from .destroyed import read as read_destroyed
 from .repository import KEY_YEARS, open_repository
 
 if t.TYPE_CHECKING:
-    from ..keyring.vault_setup import Outcome, VaultSetup
+    from ..keyring.vault_setup import VaultSetup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Ready:
     @property
     def changed(self) -> bool:
         """Whether anything was changed, or would be in check mode."""
-        return any(outcome.state in ("changed", "differs") for outcome in self.outcomes)
+        return any(outcome.moved for outcome in self.outcomes)
 
 
 def ready(
@@ -85,7 +87,7 @@ def ready(
     wanted = Wanted(policies(name, setup.mount), asked.logins, asked.access_ttl, asked.access_cidrs)
     expected = [f"{kept}-{year}" for kept in asked.classes for year in range(asked.year, asked.year + KEY_YEARS)]
     outcomes = setup.judge(wanted)
-    if not _lacking(outcomes):
+    if not setting.lacking(outcomes):
         outcomes += setup.keys(expected, links, destroyed, hold=False)
     _refuse(setup, outcomes, "Nothing was changed")
     if not check:
@@ -105,8 +107,6 @@ def _links(
     store: Store | StoreError | None, name: str, pin: str | None
 ) -> tuple[list[Root] | None, Collection[str], list[Outcome]]:
     """The root links of the repository and which keys were destroyed, or what to say where that cannot be read."""
-    from ..keyring.vault_setup import NOT_COMPARED, Outcome
-
     if store is None:
         return None, (), []
     try:
@@ -121,26 +121,14 @@ def _links(
         return None, (), [Outcome("root", NOT_COMPARED, why=why, remedy=remedy)]
 
 
-def _lacking(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    from ..keyring.vault_setup import LACKING
-
-    return [outcome for outcome in outcomes if outcome.state in LACKING]
-
-
 def _refuse(setup: VaultSetup, outcomes: Sequence[Outcome], done: str) -> None:
-    lacking = _lacking(outcomes)
+    lacking = setting.lacking(outcomes)
     if not lacking:
         return
-    told = "; ".join(outcome.spoken for outcome in lacking)
-    remedies = ". ".join(dict.fromkeys(outcome.remedy for outcome in lacking))
+    told, remedies = setting.told(lacking)
     raise KeyringError(
         f"{setup.location} does not hold all that is asked of it: {told}",
         item="keyring",
         remedy=f"{remedies}. {done}",
-        details={"settings": results(outcomes)},
+        details={"settings": setting.results(outcomes)},
     )
-
-
-def results(outcomes: Sequence[Outcome]) -> list[dict[str, str]]:
-    """Outcomes as plain values: the setting, how it stands, and why where it is not as asked."""
-    return [{"setting": one.name, "state": one.state, "why": one.why, "remedy": one.remedy} for one in outcomes]

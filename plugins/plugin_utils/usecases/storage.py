@@ -23,7 +23,9 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import PolicyError, StoreError
 from ..keyring.base import Keyring
+from ..model import setting
 from ..model.retention import RetentionClass
+from ..model.setting import Outcome
 from ..model.storage import Storage, lifecycle_rules
 from ..store.base import Store
 from ..store.memory import MemoryStore
@@ -31,7 +33,7 @@ from . import succession
 from .repository import first_root, open_repository
 
 if t.TYPE_CHECKING:
-    from ..store.s3_bucket import Outcome, S3Bucket
+    from ..store.s3_bucket import S3Bucket
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Ready:
     @property
     def changed(self) -> bool:
         """Whether anything was changed, or would be in check mode."""
-        return self.made or any(outcome.state in ("changed", "differs") for outcome in self.outcomes)
+        return self.made or any(outcome.moved for outcome in self.outcomes)
 
 
 def ready(
@@ -177,21 +179,13 @@ def _with_those_of_the_root(
 
 
 def _refuse(bucket: S3Bucket, outcomes: Sequence[Outcome], done: str) -> None:
-    from ..store.s3_bucket import LACKING
-
-    lacking = [outcome for outcome in outcomes if outcome.state in LACKING]
+    lacking = setting.lacking(outcomes)
     if not lacking:
         return
-    told = "; ".join(outcome.spoken for outcome in lacking)
-    remedies = ". ".join(dict.fromkeys(outcome.remedy for outcome in lacking))
+    told, remedies = setting.told(lacking)
     raise StoreError(
         f"{bucket.server} does not hold all that is asked of {bucket.location}: {told}",
         item="storage",
         remedy=f"{remedies}. {done}",
-        details={"storage": results(outcomes)},
+        details={"storage": setting.results(outcomes)},
     )
-
-
-def results(outcomes: Sequence[Outcome]) -> list[dict[str, str]]:
-    """Outcomes as plain values: the setting, how it stands, and why where it is not as asked."""
-    return [{"setting": one.name, "state": one.state, "why": one.why, "remedy": one.remedy} for one in outcomes]

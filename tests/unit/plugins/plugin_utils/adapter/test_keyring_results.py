@@ -9,8 +9,8 @@ import typing as t
 
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import keyring_results
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter.options import Location
-from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.vault_setup import Outcome
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.logins import Login
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.setting import Outcome
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.keyring_setup import Asked, Ready
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.keyring.paper_vault import (
     PaperVault,

@@ -21,13 +21,13 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.hold import 
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import PublicKeys
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import ObjectRef, StreamEntry, StreamState
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.root import Root
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.setting import Outcome as Setting
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.verification import (
     Extent,
     Sample,
     Source,
     StreamSummary,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.store.s3_bucket import Outcome as Setting
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.approvals import Pending
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.chain import Approval
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.leftovers import Shipping

@@ -18,7 +18,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import sign
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.base import HMAC_SHA256, RSA_OAEP_SHA256
-from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.vault_setup import Outcome, VaultSetup, Wanted
+from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.vault_setup import VaultSetup, Wanted
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import (
     ClassYearKey,
     DigestKey,
@@ -27,6 +27,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.keys import 
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.logins import Login
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.root import Root
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.setting import Outcome
 
 from .paper_vault import MOUNT, PaperVault, paper_setup
 from .test_oaep import PUBLIC

@@ -18,6 +18,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     UnavailableError,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.retention import RetentionClass
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.setting import Outcome
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.storage import (
     PUBLIC_ACCESS,
     Archive,
@@ -26,7 +27,6 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.storage impo
     Storage,
     lifecycle_rules,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.store.s3_bucket import Outcome
 
 from .fake_bucket import FakeBucket
 
