@@ -6,16 +6,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import tempfile
 import typing as t
 from pathlib import Path
 
 from ..errors import PolicyError
 from ..model.difference import Comparison
 from ..render import html, text
+from ..usecases.run_folder import write_whole
 
 LISTED = 1000
 _NAMED = 5
@@ -54,15 +52,7 @@ def write_page(path: str, outcome: Comparison) -> str:
     target = Path(path).expanduser()
     page = html.page(outcome).encode("utf-8", "backslashreplace")
     try:
-        descriptor, draft = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(page)
-            os.replace(draft, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(draft)
-            raise
+        write_whole(target, page)
     except OSError as e:
         raise PolicyError(
             f"the page cannot be written: {e.strerror}",

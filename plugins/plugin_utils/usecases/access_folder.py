@@ -21,7 +21,7 @@ import json
 import os
 import stat
 import typing as t
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..errors import FormatError, PolicyError
@@ -98,8 +98,7 @@ class AccessFolder:
         :param keys: None where those that are there stay, or where there are to be none.
         :raises PolicyError: it cannot be written.
         """
-
-        def all_of_it() -> None:
+        with self._reaching():
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._private()
             write_whole(self.path / STATE, kept.write())
@@ -110,35 +109,25 @@ class AccessFolder:
             elif kept.store_until is None:
                 (self.path / KEYS).unlink(missing_ok=True)
 
-        self._reached(all_of_it)
-
     def clear(self) -> None:
         """Remove the files, what is known of them last; the folder stays.
 
         :raises PolicyError: they cannot be removed.
         """
-
-        def all_of_it() -> None:
+        with self._reaching():
             for name in self.left():
                 (self.path / name).unlink(missing_ok=True)
-
-        self._reached(all_of_it)
 
     def left(self) -> tuple[str, ...]:
         """Names of the files that are there, also of those that a run has begun and was killed.
 
         :raises PolicyError: others may write there, or it cannot be read.
         """
-        found: list[str] = []
-
-        def all_of_it() -> None:
+        with self._reaching():
             there = sorted(os.listdir(self.path)) if self._private() else []
-            begun = [name for name in there if name.startswith(UNFINISHED)]
-            # what is known of them last
-            found.extend([*begun, *(name for name in (TOKEN, KEYS, STATE) if name in there)])
-
-        self._reached(all_of_it)
-        return tuple(found)
+        begun = [name for name in there if name.startswith(UNFINISHED)]
+        # what is known of them last
+        return (*begun, *(name for name in (TOKEN, KEYS, STATE) if name in there))
 
     def _private(self) -> bool:
         """Whether it is there; raises PolicyError where others could put something in its place."""
@@ -162,15 +151,13 @@ class AccessFolder:
             return None
         except OSError as e:
             raise self._unusable(e.strerror or "unknown error") from None
-        with contextlib.closing(os.fdopen(descriptor, "rb")) as file:
-            try:
-                return file.read(_LIMIT)
-            except OSError as e:
-                raise self._unusable(e.strerror or "unknown error") from None
+        with self._reaching(), os.fdopen(descriptor, "rb") as file:
+            return file.read(_LIMIT)
 
-    def _reached(self, work: Callable[[], None]) -> None:
+    @contextlib.contextmanager
+    def _reaching(self) -> Iterator[None]:
         try:
-            work()
+            yield
         except OSError as e:
             raise self._unusable(e.strerror or "unknown error") from None
 
