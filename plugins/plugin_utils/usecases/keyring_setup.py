@@ -17,12 +17,12 @@ Who may what is the matrix of duties; this writes it down where the server enfor
 from __future__ import annotations
 
 import dataclasses
-import typing as t
 from collections.abc import Collection, Mapping, Sequence
 
 from ..duties import vault_policies
 from ..duties.matrix import IDENTITIES
 from ..errors import KeyringError, StoreError
+from ..keyring.vault_setup import VaultSetup, Wanted
 from ..model import setting
 from ..model.logins import Login
 from ..model.root import Root
@@ -31,9 +31,6 @@ from ..store.base import Store
 from . import objects
 from .destroyed import read as read_destroyed
 from .repository import KEY_YEARS, open_repository
-
-if t.TYPE_CHECKING:
-    from ..keyring.vault_setup import VaultSetup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,9 +77,6 @@ def ready(
     :raises KeyringError: Vault cannot hold what is asked; names all of it, each with its remedy. Or it does not answer.
     :raises TrustError: the store does not hold the pinned repository.
     """
-    # here: who sets up nothing is spared it
-    from ..keyring.vault_setup import Wanted
-
     links, destroyed, unread = _links(store, name, pin)
     wanted = Wanted(policies(name, setup.mount), asked.logins, asked.access_ttl, asked.access_cidrs)
     expected = [f"{kept}-{year}" for kept in asked.classes for year in range(asked.year, asked.year + KEY_YEARS)]
