@@ -34,6 +34,9 @@ RSA_OAEP_SHA256 = "rsa-oaep-sha256"
 HKDF_SHA256 = "hkdf-sha256"
 HMAC_SHA256 = "hmac-sha256"
 
+#: what to do where a root names keys by a scheme that the keyring at hand does not have
+OTHER_KIND = "The root names keys of another kind of keyring: set its type to the one the repository was made with"
+
 
 @dataclasses.dataclass(frozen=True)
 class Renewal:

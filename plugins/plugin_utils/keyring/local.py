@@ -32,7 +32,17 @@ from ..model import instant
 from ..model.keys import ClassYearKey, DigestKey, PublicKeys, Signature, SignKey
 from ..seal import age
 from . import identities, key_sets, published, recipients, sign
-from .base import AGE_X25519, HKDF_SHA256, ClassYear, Keyring, Renewal, derive, digest_info, require_identity
+from .base import (
+    AGE_X25519,
+    HKDF_SHA256,
+    OTHER_KIND,
+    ClassYear,
+    Keyring,
+    Renewal,
+    derive,
+    digest_info,
+    require_identity,
+)
 from .folder import PrivateFolder
 from .published import Published
 
@@ -139,7 +149,9 @@ class LocalKeyring(Keyring):
 
     def digest_key(self, key: DigestKey, *, repository: str) -> bytes:
         if key.scheme != HKDF_SHA256:
-            raise UnknownVersionError(f"this version has no digest keys of the scheme {key.scheme!r}", item=key.id)
+            raise UnknownVersionError(
+                f"this version has no digest keys of the scheme {key.scheme!r}", item=key.id, remedy=OTHER_KIND
+            )
         # the id comes from a root and becomes part of a path
         if not _KEY_ID.fullmatch(key.id):
             raise KeyMissingError("this is not the id of a digest key of a local keyring", item=repr(key.id))
@@ -165,7 +177,9 @@ class LocalKeyring(Keyring):
 
     def unwrap(self, key: ClassYearKey, wrapped: bytes) -> str:
         if key.scheme != AGE_X25519:
-            raise UnknownVersionError(f"this keyring cannot unwrap by the scheme {key.scheme!r}", item=key.id)
+            raise UnknownVersionError(
+                f"this keyring cannot unwrap by the scheme {key.scheme!r}", item=key.id, remedy=OTHER_KIND
+            )
         known = identities.read(_present(self._open, identities.FILE), self._open)
         fitting = [identity.secret for identity in known if identity.recipient == key.public]
         if not fitting:
@@ -200,7 +214,9 @@ class LocalKeyring(Keyring):
 
     def _require_age(self, key: ClassYearKey) -> None:
         if key.scheme != AGE_X25519:
-            raise UnknownVersionError(f"this keyring has no keys of the scheme {key.scheme!r}", item=key.id)
+            raise UnknownVersionError(
+                f"this keyring has no keys of the scheme {key.scheme!r}", item=key.id, remedy=OTHER_KIND
+            )
 
     def _known(self, repository: str) -> PublicKeys | None:
         """The keys that either half publishes: a killed create leaves the newer list in open/ alone."""

@@ -18,7 +18,7 @@ from ..errors import KeyMissingError, KeyringError, PolicyError, UnknownVersionE
 from ..model import instant
 from ..model.keys import ClassYearKey, DigestKey, PublicKeys, SignKey, class_year, own_prefix
 from . import key_sets
-from .base import HMAC_SHA256, RSA_OAEP_SHA256, ClassYear, Keyring, Renewal
+from .base import HMAC_SHA256, OTHER_KIND, RSA_OAEP_SHA256, ClassYear, Keyring, Renewal
 from .owners import OwnersFolder
 
 
@@ -113,7 +113,9 @@ class ServerKeyring(Keyring):
 
     def digest_key(self, key: DigestKey, *, repository: str) -> bytes:
         if key.scheme != HMAC_SHA256:
-            raise UnknownVersionError(f"this keyring has no digest keys of the scheme {key.scheme!r}", item=key.id)
+            raise UnknownVersionError(
+                f"this keyring has no digest keys of the scheme {key.scheme!r}", item=key.id, remedy=OTHER_KIND
+            )
         if repository != self._repository:
             raise WrongKeyError(
                 "this keyring belongs to another repository",
@@ -141,7 +143,9 @@ class ServerKeyring(Keyring):
 
     def _require_class_year(self, key: ClassYearKey) -> None:
         if key.scheme != RSA_OAEP_SHA256:
-            raise UnknownVersionError(f"this keyring cannot unwrap by the scheme {key.scheme!r}", item=key.id)
+            raise UnknownVersionError(
+                f"this keyring cannot unwrap by the scheme {key.scheme!r}", item=key.id, remedy=OTHER_KIND
+            )
         if class_year(key.id) is None:
             raise KeyMissingError("this is not the id of a key to wrap under", item=repr(key.id[:64]))
 
