@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -121,9 +122,8 @@ def join(opened: Opened, destination: Path, *, on_disk: bool, check: bool = Fals
 
 def _require_place(path: Path) -> None:
     try:
-        path.resolve()
-    # what Python raises of a loop before 3.13, and of a NUL
-    except (OSError, RuntimeError, ValueError):
+        _resolved(path)
+    except (OSError, ValueError):
         raise PolicyError(
             "leads nowhere, as a loop of symbolic links does",
             item=repr(str(path)),
@@ -131,15 +131,22 @@ def _require_place(path: Path) -> None:
         ) from None
 
 
+def _resolved(path: Path) -> Path:
+    """Where a path leads, be it there or not; raises OSError of a loop, which Python 3.13 resolves, and ValueError."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+        path.stat()
+    return path.resolve()
+
+
 def in_memory(path: Path) -> bool:
     """Whether a folder, or where it is to be made, is a file system in memory (proc(5), mountinfo); may be swapped."""
     try:
-        where = path.resolve()
+        where = _resolved(path)
         while not where.exists():
             where = where.parent
         device = os.stat(where).st_dev
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="replace")
-    except (OSError, RuntimeError, ValueError):
+    except (OSError, ValueError):
         return False
     number = f"{os.major(device)}:{os.minor(device)}"
     for line in mounts.splitlines():

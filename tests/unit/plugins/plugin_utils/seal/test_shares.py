@@ -76,9 +76,10 @@ def test_shares_of_two_splits_do_not_mix() -> None:
     other = shares.split(bytes(74), threshold=2, count=3)
     with pytest.raises(IntegrityError) as caught:
         shares.join([made(2, 3)[0], other[1]])
-    for shown in (str(caught.value), repr(caught.value.__context__), repr(caught.value.__cause__)):
-        assert not set(re.findall("[a-z]{4,}", shown)) & {*made(2, 3)[0].split()[4:], *other[1].split()[4:]}
+    # not a word of a share
+    assert str(caught.value) == "these shares do not give a secret back: one is wrong, or they are not of one set"
     assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
 
 
 @pytest.mark.parametrize(("threshold", "count"), [(1, 1), (1, 3), (4, 3), (0, 2), (2, 17)])
