@@ -393,14 +393,20 @@ def test_what_a_broker_is_given_is_what_it_asked_for(vault: Vault) -> None:
         broker_at(vault, f"{NAME}-auditor").give(seconds=600, meta={"ticket": TICKET})
 
 
-def test_keys_of_a_role_of_rgw_end_with_the_window(rgw: Rgw, tmp_path: Path) -> None:
-    """The role is the restorer's, and the broker may assume it, and do nothing that it may."""
+def role_for_the_broker(rgw: Rgw) -> str:
+    """A bucket with an object, and a role of its name that may read it and that the broker may assume."""
     bucket = rgw.make_bucket()
-    which = {"Bucket": bucket, "Key": "k"}
-    rgw.client().put_object(**which, Body=b"sealed")
+    rgw.client().put_object(Bucket=bucket, Key="k", Body=b"sealed")
     trust = {"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/broker"]}, "Action": ["sts:AssumeRole"]}
     rgw.iam.create_role(RoleName=bucket, Path="/", AssumeRolePolicyDocument=policy([trust]))
     rgw.iam.put_role_policy(RoleName=bucket, PolicyName="lab", PolicyDocument=policy([allow(bucket, "GetObject")]))
+    return bucket
+
+
+def test_keys_of_a_role_of_rgw_end_with_the_window(rgw: Rgw, tmp_path: Path) -> None:
+    """The role is the restorer's, and the broker may assume it, and do nothing that it may."""
+    bucket = role_for_the_broker(rgw)
+    which = {"Bucket": bucket, "Key": "k"}
     with profiles(rgw, tmp_path):
         settings = S3Settings(
             endpoint_url=rgw.endpoint,
@@ -423,3 +429,28 @@ def test_keys_of_a_role_of_rgw_end_with_the_window(rgw: Rgw, tmp_path: Path) -> 
 
     wait_for(lambda: bool(served()), "the store has no log of the session")
     assert set(served()) == {f"holdfast-{TICKET}"}
+
+
+def test_keys_of_a_role_open_nothing_when_their_time_is_over(rgw: Rgw) -> None:
+    """The gateway of the lab gives them for seconds, which no client of Amazon's asks for."""
+    bucket = role_for_the_broker(rgw)
+    sts = client("sts", rgw.endpoint, rgw.keys["broker"], rgw.ca_path, parameter_validation=False)
+    which = {"RoleArn": f"arn:aws:iam:::role/{bucket}", "RoleSessionName": f"holdfast-{TICKET}"}
+    keys = sts.assume_role(**which, DurationSeconds=5)["Credentials"]
+    own = Keys(keys["AccessKeyId"], keys["SecretAccessKey"])
+    given = client("s3", rgw.endpoint, own, rgw.ca_path, token=keys["SessionToken"])
+    assert given.get_object(Bucket=bucket, Key="k")["Body"].read() == b"sealed"
+
+    def ended() -> bool:
+        try:
+            given.get_object(Bucket=bucket, Key="k")
+        except botocore.exceptions.ClientError as e:
+            return bool(e.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 401, 403))
+        return False
+
+    wait_for(ended, "the end of the keys")
+    assert dt.datetime.now(dt.timezone.utc) >= keys["Expiration"]
+    for attempt in (lambda: given.put_object(Bucket=bucket, Key="k"), lambda: given.list_objects_v2(Bucket=bucket)):
+        with pytest.raises(botocore.exceptions.ClientError):
+            attempt()
+    assert rgw.client().get_object(Bucket=bucket, Key="k")["Body"].read() == b"sealed"

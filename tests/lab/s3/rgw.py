@@ -39,6 +39,7 @@ _REALM, _GROUP = "r", "zg"
 # Shards of the logs must be the same for the gateway and for radosgw-admin, hence they stand in [global].
 # watch timeout: else whoever changes a bucket waits 30 seconds for a gateway that was killed. The tick must be shorter.
 # sync lease: else nothing is replicated for two minutes after a gateway was killed.
+# sts min session duration: else keys of a role last a quarter of an hour at least, and none is seen to end.
 # tcp_nodelay: else each small answer takes 40 ms. gc: else what is deleted stays for two hours, in memory.
 _CONFIGURATION = """\
 [global]
@@ -102,6 +103,7 @@ rgw log nonexistent bucket = true
 rgw crypt require ssl = false
 rgw sts key = abcdefghijklmnop
 rgw s3 auth use sts = true
+rgw sts min session duration = 1
 rgw lc debug interval = {day}
 debug rgw = 1
 """
