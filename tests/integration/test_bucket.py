@@ -167,11 +167,12 @@ def let_go_of(trial: Trial) -> None:
         # its days end at midnight; a date that is past is over at once
         rule |= {"Expiration": {"Date": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)}}
         trial.s3.put_bucket_lifecycle_configuration(**trial.of, LifecycleConfiguration={"Rules": [rule]})
-    for key, lock in (("packs/d0400/1", {}), (".probe/locked", locked), (".probe/1", {})):
+    for key, lock in (("packs/d0400/1", {}), (".probe/locked", locked), (".probe/old", {})):
         trial.s3.put_object(**trial.of, Key=f"of/one/{key}", Body=b"x", **lock)
 
     def gone() -> bool:
-        found = trial.s3.list_object_versions(**trial.of, Prefix="of/one/.probe/1")
+        # a name that no probe of the store begins like: theirs are hex, and locked
+        found = trial.s3.list_object_versions(**trial.of, Prefix="of/one/.probe/old")
         if isinstance(trial.server, Minio):
             # what is noncurrent goes a day later
             return bool(found.get("DeleteMarkers"))
