@@ -123,6 +123,9 @@ def test_a_host_that_is_not_reached_is_unreachable_and_failed(lab: Lab, closed_p
     run = lab.play(RUN)
     assert run.rc == 4
     assert run.states("snapshot") == {"web1": "unreachable", "web2": "ok"}
+    told = run.on("snapshot", "web1").message
+    assert "the host was not reached" in told
+    assert "ansible.builtin.ping" in told
     lacks_web1(lab, run, "the host was not reached")
 
 

@@ -35,9 +35,9 @@ class HoldfastAction(ActionBase, abc.ABC):
         try:
             return self.act(options, variables)
         except HoldfastError as e:
-            # a dead host stays "unreachable" to Ansible
+            # a dead host stays "unreachable" to Ansible, whose own words of it were kept from a log
             if isinstance(e.__cause__, AnsibleConnectionFailure):
-                raise e.__cause__ from None
+                raise AnsibleConnectionFailure(str(e)) from None
             raise AnsibleActionFail(str(e), result={**e.details, "remedy": e.remedy or ""}) from None
 
     @abc.abstractmethod

@@ -69,7 +69,10 @@ def not_reached(said: str) -> ConnectionLostError:
 
     :param said: the message of an AnsibleConnectionFailure.
     """
-    message, remedy = _first(_UNREACHED, said) or ("the host was not reached", "Look at the connection and run again.")
+    message, remedy = _first(_UNREACHED, said) or (
+        "the host was not reached",
+        "Look at the connection: ansible -m ansible.builtin.ping shows what it says; here nothing is logged.",
+    )
     return ConnectionLostError(message, remedy=remedy)
 
 
