@@ -95,9 +95,8 @@ def finder(folders: Sequence[Path] = ()) -> Presets:
     return find
 
 
-def read_folders(value: t.Any, findings: list[Finding]) -> tuple[Path, ...]:
-    """Read ``holdfast_component_paths``: absolute folders that exist; what is wrong is added to *findings*."""
-    key = "holdfast_component_paths"
+def read_folders(value: t.Any, findings: list[Finding], *, key: str = "holdfast_component_paths") -> tuple[Path, ...]:
+    """Read a list of folders, absolute ones that exist; what is wrong is added to *findings* under *key*."""
     folders = []
     for text in read_words(key, value, findings):
         folder = Path(os.path.expanduser(text))
