@@ -21,6 +21,8 @@ MASK = "<secret>"
 LONG = "<long line>"
 # a longer line is not shown at all: what a pattern needs to know a secret by may stand behind the place of a cut
 LINE_CHARACTERS = 4096
+# a value of so few characters stands everywhere
+_FEW = 3
 # components of this data class show no content
 SECRET_CLASS = "secret"
 
@@ -42,18 +44,24 @@ _NO_ACCOUNTS = r"(?!passwd:\s+(?:compat|db|files|ldap|nis|sss|systemd|winbind)\b
 _NO_RULE = (
     r"(?!(?:include|substack)\s+[\w-]+\s*$|(?:\[[^\]]{0,200}\]|optional|required|requisite|sufficient)\s+\S*pam_)"
 )
+# routers demand of passwords that they are strong, and name key chains where others have a password
+_NO_DEMAND = r"(?!(?:(?:complexity|encryption|keychain)\s+\S+|strength-check|\];?)\s*$)"
+# their policies speak of communities that are no secrets
+_NO_POLICY = r"(?!\s+(?:(?:add|delete|in|matches-[a-z]+)\s+[^\s;]|[^\s;]+\s+members\s))"
 # an assignment has its own pattern, which shows the sign
-_VALUE = rf"(?![=:]){_SWITCH}{_NO_RULE}"
+_VALUE = rf"(?![=:]){_SWITCH}{_NO_RULE}{_NO_DEMAND}"
+# what AAA, SNMP and Junos call authorization is a right, and no header
+_NO_RIGHT = r"(?!\s*[\"']?(?:commands?|console|disable|enable|exec|info|list|login|permit|read-(?:only|write)|r[ow])\b)"
 # a name that ends in a word for secrets, as a directive that takes one; nginx's proxy_pass and the like take an address
 _DIRECTIVE = (
     r"[\w.-]{0,40}?(?:(?<!no)passw(?:or)?d|passphrase|(?:[-_]|require|root)pw|secret|token|credential|psk"
-    r"|(?<!set )(?<!match )community6?"
-    r"|(?<!fastcgi)(?<!first)(?<!grpc)(?<!memcached)(?<!proxy)(?<!uwsgi)(?<!scgi)[-_]pass"
+    rf"|(?<!set )(?<!match )(?<!ext)(?<!bgp-)(?<!send-)community6?{_NO_POLICY}"
+    r"|(?<!fastcgi)(?<!first)(?<!grpc)(?<!memcached)(?<!proxy)(?<!uwsgi)(?<!scgi)[-_]pass(?!\s+(?:in|out)\s*$)"
     rf"|{_KEY}|authentication-key|message-digest-key|key-string)\d?[\"']?"
 )
 # the same as a word in the middle of a line; routing protocols set and match communities that are none
 _WITHIN = (
-    r"(?<![\w./-])(?:passw(?:or)?d|passphrase|secret|psk|(?<!set )(?<!match )community|authentication-key"
+    rf"(?<![\w./-])(?:passw(?:or)?d|passphrase|secret|psk|(?<!set )(?<!match )community{_NO_POLICY}|authentication-key"
     r"|message-digest-key|key-string)"
 )
 # what stands close to the sign of a comment is more often a directive
@@ -62,7 +70,7 @@ _PROSE = r"\s*(?:#+|;+|//+)\s"
 _TOLD = r"(?:[^\s;,]+[;,]?\s*(?:#.*)?$|(?=.{0,100}?(?:[A-Za-z]\d|\d[A-Za-z]))\S.*)"
 # directives whose first argument is a name, and whose second is its value
 _SETS = (
-    r"(?:arg|define|env|set(?!\s+community\b)|set-?env|[\w-]{0,40}(?:add|set)[-_]header|[\w-]{0,40}_param"
+    r"(?:arg|define|env|set(?!\s+(?:ext|send-)?community\b)|set-?env|[\w-]{0,40}(?:add|set)[-_]header|[\w-]{0,40}_param"
     r"|(?:request)?header\s+(?:always\s+)?(?:add|append|set))"
 )
 _SETTING = rf"[\"'$]?[\w.-]{{0,40}}?{_WORD}[\w.-]{{0,40}}[\"']?"
@@ -136,7 +144,8 @@ _KNOWN = tuple(
         (
             ("authorization", "cookie", "bearer"),
             (
-                r"(?i)\b(?:authorization[\"']?\s*[:=\s]|cookie[\"']?\s*[:=])\s*(?P<secret>\S.*)",
+                rf"(?i)\b(?<!aaa )authorization[\"']?(?:\s*[:=]\s*|\s+{_NO_RIGHT})(?P<secret>\S.*)",
+                r"(?i)\bcookie[\"']?\s*[:=]\s*(?P<secret>\S.*)",
                 r"(?i)\bbearer\s+(?P<secret>\S+)",
             ),
         ),
@@ -165,6 +174,8 @@ _HINTS = tuple(one for one in sorted(_ALL_HINTS) if not any(other in one for oth
 _DES = re.compile(r":!{0,2}(?P<secret>[./0-9A-Za-z]{13}):\d*:\d*:")
 # the head of a YAML block scalar (YAML 1.2, 8.1) that is a secret: it stands on the deeper lines that follow
 _SCALAR = re.compile(rf"(?i){_WORD}[\w.-]{{0,40}}[\"']?\s*:\s+(?:[!&]\S*\s+){{0,2}}[|>][-+]?\d?[-+]?\s*(?:#.*)?$")
+# FortiOS calls a community its name, which only the head of the table tells from other names
+_TABLE = re.compile(r"\s*config system snmp community\s*$")
 _INDENT = re.compile(r"\s*")
 # of a head in a comment, or in a list, the key says how deep it stands
 _LEAD = re.compile(r"\s*(?:#+\s*)?(?:-\s+)*")
@@ -253,6 +264,23 @@ class Redactor:
             return True
         hinted = _hinted(line)
         return any(hint in hinted for hint in hints)
+
+    def values(self, text: str) -> set[str]:
+        """The words that are masked in a text: who is told of one of its lines may be shown such a word alone.
+
+        Those of fewer than four characters are left out: they stand everywhere.
+        """
+        lines = text.splitlines()
+        found: set[str] = set()
+        for line, number in zip(lines, Blocks.of(lines).numbers, strict=True):
+            if number is not None:
+                found.update(line.split())
+            elif len(line) <= LINE_CHARACTERS:
+                for start, end in _merged(self._spans(line)):
+                    words = line[start:end].split()
+                    # of a line that is masked as a whole the first word says what it is
+                    found.update((words[1:] or words) if end - start == len(line) else words)
+        return {bare for word in found if len(bare := word.strip("\"'`,;:()[]")) > _FEW}
 
     def masks(self, text: str) -> bool:
         """Whether anything of a line that stands in no block is masked; one that is too long is judged in pieces."""
@@ -348,14 +376,16 @@ class Blocks:
 
 @dataclasses.dataclass(frozen=True)
 class _Scalar:
-    """A YAML block scalar that is a secret: how deep its key stands, and whether that is in a comment."""
+    """A YAML block scalar that is a secret, or a table: how deep its head stands, and whether that is in a comment."""
 
     depth: int
     comment: bool
 
     @classmethod
     def headed(cls, line: str) -> _Scalar | None:
-        if not ("|" in line or ">" in line) or len(line) > LINE_CHARACTERS or not _SCALAR.search(line):
+        if len(line) > LINE_CHARACTERS:
+            return None
+        if not (("|" in line or ">" in line) and _SCALAR.search(line)) and not _TABLE.match(line):
             return None
         lead = _LEAD.match(line)
         return cls(lead.end() if lead else 0, line.lstrip().startswith("#"))

@@ -131,6 +131,19 @@ HARMLESS = (
     "ProxyPass /app http://127.0.0.1:8080/",
     "set community 65000:100 additive",
     "  match community 65000:100",
+    "  neighbor 192.0.2.1 send-community both",
+    "ip bgp-community new-format",
+    " set extcommunity rt 65000:100 additive",
+    "  if community matches-any CUSTOMERS then",
+    "community CUSTOMERS members 65000:100;",
+    "   route-policy RP-PASS in",
+    "no password strength-check",
+    "  hello-password keychain ISIS",
+    "password encryption aes",
+    "    permissions [ view secret ];",
+    "aaa authorization exec default group tacacs+ local",
+    "        authorization read-only;",
+    "        set authorization enable",
     "pass in on em0 proto tcp",
     "  /etc/passwd r,",
     "server_tokens off;",
@@ -265,6 +278,15 @@ def test_every_secret_of_a_line_is_masked() -> None:
 
 def test_a_group_that_matches_nothing_masks_nothing() -> None:
     assert Redactor((r"k=(?P<secret>\w*)",)).line("k= and more") == "k= and more"
+
+
+def test_the_words_that_are_masked_in_a_text_are_known() -> None:
+    redactor = Redactor((r"^enable secret \d (?P<secret>\S+)", "^all of it"))
+    text = 'enable secret 9 $9$hunter2\ninterface eth0\npassword = "s3cret"; # x\nall of it swordfish\n'
+    key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAw\n-----END PRIVATE KEY-----\n"
+    found = redactor.values(text + key)
+    assert {"$9$hunter2", "s3cret", "swordfish", "MC4CAQAw"} <= found
+    assert found.isdisjoint({"interface", "eth0", "enable", "all", "9"})
 
 
 def test_a_long_line_is_not_shown_at_all() -> None:
