@@ -9,11 +9,15 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from . import instant
+from .config_node import Tree
 from .entry import Entry, EntryKind
 from .redaction import Redactor, visible
+
+# makes a tree of the path and the bytes of a text
+Reader = Callable[[str, bytes], Tree]
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 STATUSES = (ADDED, REMOVED, CHANGED)
@@ -171,7 +175,8 @@ class NotCompared:
 class Comparison:
     """Two sides and their differences. What is shown of content goes through the component's redactor.
 
-    ``unchanged`` paths are equal on both sides. ``proof`` is BY_CONTENT or BY_DIGESTS.
+    ``unchanged`` paths are equal on both sides. ``proof`` is BY_CONTENT or BY_DIGESTS. ``readers`` give, by component,
+    what of a text is compared, as a tree: where there is one, differences are shown below the lines they stand in.
     """
 
     differences: tuple[Difference, ...]
@@ -182,6 +187,7 @@ class Comparison:
     unchanged: int = 0
     proof: str = BY_CONTENT
     redactors: Mapping[str, Redactor] = dataclasses.field(default_factory=dict)
+    readers: Mapping[str, Reader] = dataclasses.field(default_factory=dict)
     not_compared: tuple[NotCompared, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..model.difference import CHANGED, Comparison, Difference, Side, spoken
 from ..model.entry import Entry, EntryKind
 from ..model.redaction import Blocks, Redactor, is_private, visible
+from . import device_lines
 
 T = t.TypeVar("T")
 CONTEXT, OLD, NEW, HUNK, NOTE = " ", "-", "+", "@", "\\"
@@ -138,11 +139,19 @@ def _content(comparison: Comparison, difference: Difference, most: int | None) -
     if comparison.before.contents is None and comparison.after.contents is None:
         # nobody asked for it
         return "", (), 0
-    texts = []
+    found = []
     for entry, side in ((difference.before, comparison.before), (difference.after, comparison.after)):
         data = _bytes(entry, side)
         if data is None:
             return _note(difference, "not at hand"), (), 0
+        found.append(data)
+    read = comparison.readers.get(difference.component)
+    if read is not None:
+        before, after = (read(difference.path, data) for data in found)
+        shown_lines, more = device_lines.diff(before, after, redactor=redactor, most=most)
+        return "", [Line(kind, text) for kind, text in shown_lines], more
+    texts = []
+    for data in found:
         text = _text(data)
         if text is None:
             return _note(difference, "binary"), (), 0

@@ -14,10 +14,12 @@ import dataclasses
 import datetime as dt
 import glob
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
 from ...module_utils import _texts
+from ..capture import wire
 from ..capture.host import Host
+from ..capture.normalise import DeviceTexts
 from ..capture.patterns import covering
 from ..errors import CaptureError, ConnectionLostError, FormatError, KeyMissingError, NotFoundError
 from ..keyring.base import Keyring
@@ -38,6 +40,7 @@ from ..model.difference import (
 from ..model.entry import Entry, EntryKind
 from ..model.redaction import SECRET_CLASS, Redactor
 from ..model.snapshot import CapturedComponent
+from ..model.sources import DEVICE
 from ..render import lines
 from .choose import Chosen, Selection, under_open_restores
 from .open_snapshot import timed
@@ -130,6 +133,7 @@ def compare(
         unchanged=both - sum(one.status == CHANGED for one in differences),
         proof=proof,
         redactors=redactors,
+        readers={name: texts.tree for name, texts in volatile.devices.items()},
         not_compared=not_compared,
         warnings=warnings,
         seconds=seconds,
@@ -299,6 +303,8 @@ class _Volatile:
             self._kinds.setdefault(component.name, component.kind)
             patterns.setdefault(component.name, []).extend(component.volatile)
         self._patterns = {name: tuple(dict.fromkeys(found)) for name, found in patterns.items()}
+        # of the newer side the platform as it was declared, else as it is known here
+        self.devices = device_texts([*before.captured, *after.captured], inventory)
         self._covers = {name: covering(found) for name, found in self._patterns.items() if self._kinds[name] == FILES}
 
     def judged(self, difference: Difference) -> Difference:
@@ -314,9 +320,11 @@ class _Volatile:
         if difference.what != ("content",):
             return False
         texts = [(state.contents or {}).get(difference.path) for state in (self._before, self._after)]
-        return None not in texts and len({self._steady(name, text or b"") for text in texts}) == 1
+        return None not in texts and len({self._steady(name, difference.path, text or b"") for text in texts}) == 1
 
-    def _steady(self, name: str, text: bytes) -> tuple[int, str]:
+    def _steady(self, name: str, path: str, text: bytes) -> Hashable:
+        if name in self.devices:
+            return self.devices[name].steady(path, text)
         try:
             steady = _texts.Steady(_texts.compiled(self._patterns[name]))
         except ValueError as e:
@@ -336,8 +344,30 @@ def redactors_of(captured: Iterable[CapturedComponent], inventory: Mapping[str, 
         declared = inventory.get(name)
         classes = {part.component.data_class, "" if declared is None else declared.data_class}
         secrets = () if declared is None else declared.handling.secrets
+        platform = wire.platform_of(declared or part.component) if part.component.kind == DEVICE else None
+        if platform is not None:
+            secrets = tuple(dict.fromkeys((*secrets, *(rule.pattern for rule in platform.secrets))))
         wholly = SECRET_CLASS in classes or (name in found and found[name].wholly)
         found[name] = Redactor(secrets, wholly=wholly)
+    return found
+
+
+def device_texts(captured: Iterable[CapturedComponent], inventory: Mapping[str, Component]) -> dict[str, DeviceTexts]:
+    """What of the texts of captured devices is compared, by component; not of those whose platform nobody knows here.
+
+    :param inventory: components as they are declared now, by name.
+    """
+    found: dict[str, DeviceTexts] = {}
+    for part in captured:
+        component = part.component
+        if component.kind != DEVICE:
+            continue
+        declared = inventory.get(component.name, component)
+        platform = wire.platform_of(declared) or wire.platform_of(component)
+        if platform is not None:
+            known = found[component.name].volatile if component.name in found else ()
+            volatile = dict.fromkeys((*known, *component.volatile, *declared.volatile))
+            found[component.name] = DeviceTexts(platform, tuple(volatile))
     return found
 
 
