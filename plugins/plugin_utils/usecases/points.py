@@ -270,6 +270,7 @@ class Reading:
     :param whole: read also what a full point covers.
     :param prefix: read those alone whose id starts so.
     :param meant: read the bodies of those alone whose statement it takes.
+    :param since: leave out points sealed earlier, by their names: they are not read.
     """
 
     def __init__(
@@ -281,6 +282,7 @@ class Reading:
         whole: bool = False,
         prefix: str = "",
         meant: Callable[[Statement], bool] = lambda _statement: True,
+        since: dt.datetime | None = None,
     ) -> None:
         self._repository = repository
         self._meant = meant
@@ -300,8 +302,10 @@ class Reading:
         self.refused: list[tuple[str, HoldfastError]] = []
         self.covered: set[str] = set()
         for name in self._names:
-            id = names.parse(name).sha256  # noqa: A001
-            if id.startswith(prefix) and (whole or id not in self.covered):
+            parts = names.parse(name)
+            if since is not None and parts.at is not None and parts.at < since:
+                continue
+            if parts.sha256.startswith(prefix) and (whole or parts.sha256 not in self.covered):
                 self._read(name)
         self._settle()
 
@@ -395,18 +399,21 @@ def find(repository: Repository, prefix: str) -> tuple[list[Point], list[Holdfas
 
 
 def search(
-    repository: Repository, meant: Callable[[Statement], bool]
+    repository: Repository, meant: Callable[[Statement], bool], *, since: dt.datetime | None = None
 ) -> tuple[list[Point], list[tuple[str, HoldfastError]]]:
     """The believed points whose statement *meant* takes, and the names of others that are not believed, and why.
 
     Every statement is read, and the bodies of these alone, unless it takes others to know whether they are believed.
+
+    :param since: leave out points sealed earlier.
     """
     now = objects.now(repository.store)
-    found = Reading(repository, now=now, whole=True, meant=meant)
+    found = Reading(repository, now=now, whole=True, meant=meant, since=since)
     if any(isinstance(error, RemovedKeyError) for _name, error in found.refused):
         # only its descendants tell whether a root link vouches for it
         found = Reading(repository, now=now, whole=True)
-    return [point for point in found.believed.values() if meant(point.statement)], found.refused
+    believed = [point for point in found.believed.values() if since is None or point.body.sealed_at >= since]
+    return [point for point in believed if meant(point.statement)], found.refused
 
 
 def history(repository: Repository) -> list[Point]:
