@@ -17,8 +17,13 @@ description:
     counts, and names those alone that somebody must look at. The same stands whole as JSON in the run folder.
   - While hosts are captured it says from time to time how many are done. That goes to standard error. So does the
     table where the output is a JSON document, that is, where the name of the stdout callback begins with C(json).
-  - Seals what a failed run has left unsealed. It never seals for a run that did not fail, and never turns a run green;
-    where a run did not fail and left a recovery point unsealed it warns.
+  - Seals what a failed run has left unsealed. It never seals for a run that did not fail, but for what it adopted, and
+    never turns a run green; where a run did not fail and left a recovery point unsealed it warns.
+  - With O(adopt) it seals the configurations that other tasks return on their way, modules C(*_config) with
+    C(backup=true), C(*_facts), C(cli_backup) and C(netconf_get), with no change to the playbook. They go into the
+    open recovery point that expects their host when that is sealed, else at the end into one of their own, C(adopted).
+    Where the repository is, and classes and tiers, are read from the host's variables, as tasks read them.
+  - What a task hides by C(no_log) cannot be adopted, nor what is not whole. The table names both.
   - A run that uses nothing of C(holdfast.config) prints nothing.
 requirements:
   - enabled in configuration (C(callbacks_enabled))
@@ -43,6 +48,36 @@ options:
     ini:
       - section: holdfast
         key: progress_interval
+  adopt:
+    description:
+      - Whether to seal the configurations that tasks of other modules return.
+    type: bool
+    default: false
+    env:
+      - name: HOLDFAST_ADOPT
+    ini:
+      - section: holdfast
+        key: adopt
+  adopt_remove:
+    description:
+      - Whether to remove the file of cleartext that a module wrote its backup to, once that is sealed. It is removed if
+        it is still the file that was read, and nobody else may write to its folder.
+    type: bool
+    default: false
+    env:
+      - name: HOLDFAST_ADOPT_REMOVE
+    ini:
+      - section: holdfast
+        key: adopt_remove
+  adopt_tier:
+    description:
+      - The tier of what is adopted, which says how long it is kept. Without it that is V(tier1).
+    type: str
+    env:
+      - name: HOLDFAST_ADOPT_TIER
+    ini:
+      - section: holdfast
+        key: adopt_tier
 """
 
 import shutil
@@ -51,7 +86,8 @@ import typing as t
 from ansible import constants as C
 from ansible.plugins.callback import CallbackBase
 
-from ..plugin_utils.adapter import run
+from ..plugin_utils.adapter import forehand, run
+from ..plugin_utils.adapter.adopting import Adopter
 from ..plugin_utils.adapter.options import Location
 from ..plugin_utils.errors import HoldfastError
 from ..plugin_utils.usecases import run_report, seal_point
@@ -73,11 +109,20 @@ class CallbackModule(CallbackBase):
         """Read the options, and begin to count."""
         super().set_options(*args, **kwargs)
         self._progress = run_report.Progress(self.get_option("progress_interval"))
+        self._adopter = Adopter(
+            run.state_dir(self.get_option("state_dir")),
+            tier=self.get_option("adopt_tier"),
+            remove=self.get_option("adopt_remove"),
+        )
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
-        """Note when hosts are first asked."""
-        if _action(task) == _SNAPSHOT:
+        """Note when hosts are first asked and load what devices take; before a seal, put what was adopted."""
+        action = _action(task)
+        if action == _SNAPSHOT:
             self._progress.begun()
+            forehand.for_devices(task)
+        elif action == _OPEN and task.args.get("state") != "open":
+            self._adopter.before_seal()
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Count a host that was captured, or learn how many are to come."""
@@ -86,6 +131,8 @@ class CallbackModule(CallbackBase):
             self._progress.opened(result.result.get("name", ""), result.result["expected"])
         elif action == _SNAPSHOT:
             self._count(result, failed=False)
+        elif self.get_option("adopt"):
+            self._adopter.heard(result, action)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Count a host that failed, also where the play goes on."""
@@ -102,13 +149,15 @@ class CallbackModule(CallbackBase):
         failed = bool(stats.failures or stats.dark)
         try:
             left = run_report.unsealed(state_dir, run.RUN_ID)
-            problems = run_report.rescue(state_dir, run.RUN_ID, _reseal) if failed else []
-            reports = run_report.gather(state_dir, run.RUN_ID, rescued=left)
+            problems = self._adopter.end()
+            problems += run_report.rescue(state_dir, run.RUN_ID, _reseal) if failed else []
+            reports = run_report.gather(state_dir, run.RUN_ID, rescued=left | self._adopter.points)
             if not failed:
                 problems += [report.warning for report in reports if report.warning]
-            if reports:
+            adopted, warnings = self._adopter.report()
+            if reports or adopted:
                 path = run_report.write(state_dir, run.RUN_ID, reports)
-                self._print(reports, problems, str(path))
+                self._print(reports, adopted, [*problems, *warnings], str(path))
         except (HoldfastError, OSError) as e:
             self._display.warning(f"holdfast.config.recorder: {e}")
 
@@ -117,10 +166,10 @@ class CallbackModule(CallbackBase):
         if line:
             self._display.display(line, stderr=True)
 
-    def _print(self, reports: list[run_report.PointReport], problems: list[str], path: str) -> None:
+    def _print(self, reports: list[run_report.PointReport], adopted: list[str], problems: list[str], path: str) -> None:
         tables = run_report.render_all(reports, width=shutil.get_terminal_size(fallback=(80, 24)).columns)
         heading = f"HOLDFAST [run {run.RUN_ID}] {run_report.verdict(reports)} "
-        for text in (f"\n{heading:*<79}", *(f"{table}\n" for table in tables)):
+        for text in (f"\n{heading:*<79}", *(f"{table}\n" for table in tables), *adopted):
             self._display.display(text, stderr=_output_is_json())
         for problem in problems:
             self._display.warning(problem)

@@ -245,6 +245,8 @@ def rescue(state_dir: Path, run: str, reseal: Callable[[PointFolder, OpenPoint],
 
 def verdict(reports: Sequence[PointReport]) -> str:
     """The worst that is so of a run's points, for the heading of the table."""
+    if not reports:
+        return "NOTHING SEALED"
     if all(report.check for report in reports):
         return "check mode"
     states = [report.spoken_state.split(",")[0] for report in reports]
