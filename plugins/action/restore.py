@@ -7,20 +7,17 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import archive_options, compare_results, restore_results, run
+from ..plugin_utils.adapter import archive_options, restore_results, restore_ways, run
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, SELECTION, Options
-from ..plugin_utils.adapter.sides import declared
 from ..plugin_utils.adapter.trip import HostTrip
 from ..plugin_utils.capture.host import Host
-from ..plugin_utils.capture.transaction import Transaction
 from ..plugin_utils.usecases.restore import restore
-from ..plugin_utils.usecases.restore_in_place import Way, restore_in_place
 from ..plugin_utils.usecases.restore_record import Context
 
 
 class ActionModule(HoldfastAction):
-    """Restore a host's sealed configuration, in place or under another root, and prove it equal."""
+    """Restore a host's or a device's sealed configuration, in place or under another root, and prove it equal."""
 
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
@@ -28,14 +25,8 @@ class ActionModule(HoldfastAction):
         **SELECTION,
         **archive_options.ARCHIVED,
         "under": {"type": "str"},
-        "in_place": {"type": "bool", "default": False},
-        "exact": {"type": "bool", "default": False},
-        "owners": {"type": "str", "default": "name", "choices": ["name", "id"]},
-        "validate": {"type": "bool", "default": True},
-        "reload": {"type": "bool", "default": True},
-        "lease": {"type": "int", "default": 300},
-        "journal_dir": {"type": "str"},
-        "html": {"type": "path"},
+        **restore_ways.IN_PLACE,
+        **restore_ways.DEVICE,
     }
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -54,27 +45,10 @@ class ActionModule(HoldfastAction):
             "check": options.check,
         }
         repository, keyring = location.repository(check=options.check), location.keyring()
-        host = Host(trip, root=place, journal=options.journal_dir)
-        page = options["html"] if options["in_place"] else None
         if not options["in_place"]:
-            done = restore(repository, keyring, host, **given)
+            host = Host(trip, root=place, journal=options.journal_dir)
+            done, page = restore(repository, keyring, host, **given), None
         else:
-            way = Way(
-                {one.name: one for one in declared(target, lambda name: self._variable(task_vars, name))},
-                exact=options["exact"],
-                owner_by=options["owners"],
-                validate=options["validate"],
-                reload=options["reload"],
-                show=bool(self._task.diff or page),
-                shown=lambda found: page and compare_results.write_page(page, found),
-            )
-            transaction = Transaction(
-                trip,
-                restore=run.new_id(),
-                run=run.spoken(run.actor(task_vars), options.change()),
-                lease=options.number("lease", 30, 86400),
-                journal=options.journal_dir,
-                may_apply=run.require_controller,
-            )
-            done = restore_in_place(repository, keyring, host, transaction, way=way, **given)
+            task = restore_ways.Task(self, trip, options, task_vars)
+            done, page = restore_ways.to_its_place(task, repository, keyring, **given), task.page
         return restore_results.restored(done, diff=self._task.diff, html=page)

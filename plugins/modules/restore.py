@@ -18,6 +18,9 @@ description:
     at once, the components' commands validate, units whose configuration changed are reloaded, and only where all was
     read back equal does the host let go of the old state. On any failure it goes back. If controller or host die
     meanwhile, a systemd unit of the host takes the restore back once O(lease) is over, or the next restore does.
+  - The configuration of a network device comes back the same way, with O(in_place), by what its platform has for that.
+    It is replaced whole, or lines that were computed are typed; it is applied under the device's own timer where it has
+    one, captured again over a new login, and compared. Where anything differs it is taken back.
 extends_documentation_fragment:
   - holdfast.config.attributes
   - holdfast.config.attributes.actiongroup
@@ -32,7 +35,7 @@ attributes:
     support: full
     details:
       - Under another root it names paths and the attributes that differ. In place it shows lines too, with secrets
-        masked.
+        masked. Of a device it shows the blocks that changed lines stand in, and the lines that lead there.
   idempotent:
     support: full
 options:
@@ -103,6 +106,24 @@ options:
       - In place, also write what differs as a page to this file of the controller, with secrets masked, before anything
         is changed. Mostly of use in check mode, for whoever has to approve it.
     type: path
+  save:
+    description:
+      - Of a network device, also make what was restored what it starts with, by what its platform has for that. Without
+        it a device that is reloaded has what it started with before.
+    type: bool
+    default: false
+  timer:
+    description:
+      - For how many minutes, up to 60, a network device waits for the confirmation that its configuration is kept
+        before it goes back by itself. Only where its platform has such a timer.
+    type: int
+    default: 5
+  any_hostname:
+    description:
+      - Restore also to a network device that calls itself otherwise than the sealed configuration does, such as a
+        spare. Else it is refused, since its address may be another device's by now.
+    type: bool
+    default: false
 seealso:
   - module: holdfast.config.compare
   - module: holdfast.config.verify
@@ -110,6 +131,9 @@ notes:
   - Give exactly one of O(in_place) and O(under).
   - Owners are set and compared only where the task runs as root on the host; RV(owners_compared) says which it was.
   - Components that hold texts, such as what a command printed, are restored under another root only.
+  - Of a network device its running configuration is restored, whole. Files of a host and the configuration of a device
+    are restored by two tasks, each naming its O(components). O(exact), O(owners), O(validate), O(reload), O(lease) and
+    O(journal_dir) are for files.
 """
 
 EXAMPLES = r"""
@@ -126,6 +150,13 @@ EXAMPLES = r"""
     paths: [/etc/ssh/sshd_config]
     in_place: true
   become: true
+
+- name: Bring a router back to what it was before a change, and save it
+  holdfast.config.restore:
+    change_id: CHG0042
+    point_name: pre
+    in_place: true
+    save: true
 
 - name: Restore the ssh component below a scratch folder
   holdfast.config.restore:
@@ -268,8 +299,36 @@ archived:
       storage_class: GLACIER
       returning: false
       usual_wait: 3 to 5 hours
+method:
+  description:
+    - Of a network device, how its configuration comes back. V(replace) is whole, V(candidate) by lines that are typed,
+      V(netconf) by NETCONF.
+  returned: success, for a network device
+  type: str
+  sample: candidate
+lines:
+  description: Of a network device, how many lines lead from what ran to what was sealed. Diff mode shows them.
+  returned: success, for a network device
+  type: int
+  sample: 4
+timer_minutes:
+  description: Minutes of the timer that was armed on the device, 0 where none was.
+  returned: success, for a network device
+  type: int
+  sample: 5
+saved:
+  description: Whether it was made what the device starts with, or would be in check mode.
+  returned: success, for a network device
+  type: bool
+  sample: false
+not_restored:
+  description: Texts of the device that are sealed beside its configuration, and stay where they are.
+  returned: success, for a network device
+  type: list
+  elements: str
+  sample: [/holdfast/device/version]
 undone:
-  description: Of a restore in place that failed, whether the host is as it was before.
+  description: Of a restore in place that failed, whether the host or device is as it was before.
   returned: failure
   type: bool
   sample: true

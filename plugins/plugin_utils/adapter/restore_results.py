@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ..model.platform import CANDIDATE
 from ..usecases.restore import Restored
+from ..usecases.restore_device import RestoredDevice
 from . import compare_results
 
 
@@ -42,11 +44,32 @@ def restored(outcome: Restored, *, diff: bool, html: str | None = None) -> dict[
     }
     if html:
         result["html"] = html
+    if isinstance(outcome, RestoredDevice):
+        result |= _of_device(outcome)
     if diff and outcome.comparison is not None:
         result["diff"] = compare_results.prepared(outcome.comparison)
+        if isinstance(outcome, RestoredDevice) and outcome.candidate:
+            result["diff"].append({"prepared": _candidate(outcome)})
     elif diff and outcome.before:
         result["diff"] = {
             "before": "".join(f"{difference}\n" for difference in outcome.before),
             "after": "".join(f"{difference.path!r} (as sealed)\n" for difference in outcome.before),
         }
     return result
+
+
+def _of_device(outcome: RestoredDevice) -> dict[str, t.Any]:
+    return {
+        "changed": bool(outcome.before or outcome.saved),
+        "method": outcome.method,
+        "timer_minutes": outcome.minutes,
+        "lines": len(outcome.candidate),
+        "saved": outcome.saved,
+        "not_restored": list(outcome.not_restored),
+    }
+
+
+def _candidate(outcome: RestoredDevice) -> str:
+    """The lines that lead from what runs to what was sealed, as they are typed or, of a replacement, as a summary."""
+    what = "Lines to type" if outcome.method == CANDIDATE else "What replacing it comes to, as lines to type"
+    return "\n".join((f"{what}:", *(f"  {line}" for line in outcome.candidate), ""))

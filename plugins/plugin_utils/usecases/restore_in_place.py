@@ -89,6 +89,7 @@ def restore_in_place(
     host_id: str | None = None,
     retrieval: Retrieval = FAILING,
     check: bool = False,
+    sealed: Source | None = None,
 ) -> Restored:
     """Bring *target* back to the selected snapshots of *host*, or leave it exactly as it was.
 
@@ -99,10 +100,12 @@ def restore_in_place(
     :param transaction: of the same host as *target*, with an id of its own.
     :param retrieval: what is done about packs that rest in an archive class.
     :param check: judge and tell all of it; write nothing, record nothing.
+    :param sealed: what *selection* means, where it was opened already.
     :raises UndoneError: it was taken back, and the host is as it was.
     :raises RestoreError: it was refused before anything was touched, or could not be taken back whole: it says which.
     """
-    sealed = open_chosen(repository, keyring, host, selection, host_id, retrieval, check=check)
+    if sealed is None:
+        sealed = open_chosen(repository, keyring, host, selection, host_id, retrieval, check=check)
     wanted, texts = files_only(sealed.wanted)
     if texts and not wanted.captured:
         raise PolicyError(

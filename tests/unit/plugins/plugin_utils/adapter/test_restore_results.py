@@ -12,6 +12,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import res
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.transaction import Answer
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.choose import Chosen
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore import Difference, Restored
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore_device import RestoredDevice
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.returning import Returning
 
 from .test_results import DIGEST, ENTRY, plain
@@ -71,3 +72,24 @@ def test_a_diff_names_paths_and_attributes() -> None:
         "before": "'/etc/a' (content, mode)\n'/etc/b' (missing)\n",
         "after": "'/etc/a' (as sealed)\n'/etc/b' (as sealed)\n",
     }
+
+
+def test_what_it_says_of_a_device() -> None:
+    device = RestoredDevice(
+        **{field.name: getattr(RESTORED, field.name) for field in dataclasses.fields(RESTORED)},
+        candidate=("router bgp 65001", " neighbor 192.0.2.1 remote-as 65002"),
+        method="candidate",
+        minutes=0,
+        not_restored=("/holdfast/config/version",),
+    )
+    found = plain(restore_results.restored(device, diff=False))
+    assert (found["method"], found["lines"], found["timer_minutes"], found["saved"]) == ("candidate", 2, 0, False)
+    assert found["not_restored"] == ["/holdfast/config/version"]
+    assert "router bgp" not in str(found)
+
+
+def test_a_device_that_was_only_saved_is_changed() -> None:
+    unchanged = dataclasses.replace(RESTORED, before=())
+    fields = {field.name: getattr(unchanged, field.name) for field in dataclasses.fields(unchanged)}
+    assert not plain(restore_results.restored(RestoredDevice(**fields), diff=False))["changed"]
+    assert plain(restore_results.restored(RestoredDevice(**fields, saved=True), diff=False))["changed"]
