@@ -14,6 +14,7 @@
                                      /batches/<digest>   hosts whose batch has come
                                      /receipts/<host>.json
                                      /pushed/<host>/<digest>.json  the receipt of a text that was pushed for a host
+                                     /batched/<host>.json  what a batch left for the host's own task, which takes it
                                      /leftovers/         sealed, and not taken by the store: a later run ships them
                                      /unsent             there while the point is to be sealed; else a later run does it
                                      /sealed.json        what seal did
@@ -398,18 +399,31 @@ class PointFolder:
             document = self._read(str(path.relative_to(self.path)))
             if document is None or document["host"] in whole:
                 continue
-            parts = tuple(self._read_part(part) for part in document["streams"])
-            # a run of an older version may have left one without
-            about = {name: document[name] for name in ("follows", "machine", "clock_ahead") if name in document}
-            about["restores"] = tuple(document.get("restores", ()))
             host = document["host"]
-            found.setdefault(host, []).append(Receipt(host, parts, document["error"], document["held_back"], **about))
+            found.setdefault(host, []).append(self._receipt(document))
             if path.parent.name == "receipts":
                 asked.add(host)
             if document.get("whole"):
                 whole.add(host)
         joined = {host: first.joined(others) for host, (first, *others) in found.items()}
         return {host: dataclasses.replace(one, pushed_only=host not in asked) for host, one in joined.items()}
+
+    def leave_batched(self, host: str, failure: Mapping[str, t.Any] | None) -> None:
+        """Note that a batch has captured a host, or by which failure it could not."""
+        self._write(f"batched/{names.escape_host(host)}.json", {"failure": failure})
+
+    def take_batched(self, host: str) -> tuple[Receipt, Mapping[str, t.Any] | None] | None:
+        """What a batch left of a host, to whoever asks first: its receipt, and its failure; None where it left nothing.
+
+        :raises RunError: what it left cannot be read.
+        """
+        name = f"{names.escape_host(host)}.json"
+        left = self._read(f"batched/{name}")
+        if left is None:
+            return None
+        (self.path / "batched" / name).unlink(missing_ok=True)
+        document = self._read(f"receipts/{name}")
+        return (Receipt(host, ()) if document is None else self._receipt(document)), left["failure"]
 
     def keep_leftover(self, sealed: SealedSnapshot) -> None:
         """Keep a sealed snapshot that the store did not take; a later run ships it."""
@@ -502,7 +516,15 @@ class PointFolder:
         if self.read_sealed() is not None and not self.waits_for_store:
             shutil.rmtree(self.path / "receipts", ignore_errors=True)
             shutil.rmtree(self.path / "pushed", ignore_errors=True)
+            shutil.rmtree(self.path / "batched", ignore_errors=True)
             shutil.rmtree(self.path / "batches", ignore_errors=True)
+
+    def _receipt(self, document: t.Any) -> Receipt:
+        parts = tuple(self._read_part(part) for part in document["streams"])
+        # a run of an older version may have left one without
+        about = {name: document[name] for name in ("follows", "machine", "clock_ahead") if name in document}
+        about["restores"] = tuple(document.get("restores", ()))
+        return Receipt(document["host"], parts, document["error"], document["held_back"], **about)
 
     def _read_part(self, part: t.Any) -> StreamReceipt:
         return StreamReceipt(
