@@ -19,6 +19,7 @@ KEPT = CHECKOUT / ".dev" / "bench.md"
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
 PING, MEMORY, OTHERS = "Beside a ping play", "The controller's memory", "Beside other backups"
 RESTORE = "Restore in place"
+NETWORK, NETWORK_OTHERS = "Network devices, beside a bare program", "Network devices, beside others"
 S3, S3_RESTORE, S3_VERIFY = "On S3 servers, beside a ping play", "Restore from S3", "Verify on S3"
 VAULT = "With keys in Vault and packs on S3 servers, beside a ping play"
 BEGIN, END = "<!-- what make bench printed -->", "<!-- end -->"
@@ -37,7 +38,8 @@ class Report:
     @property
     def whole(self) -> bool:
         """Whether no table is missing, as where a part of the files was run."""
-        return {PING, MEMORY, OTHERS, RESTORE, S3, S3_RESTORE, S3_VERIFY, VAULT} <= self.tables.keys()
+        tables = {PING, MEMORY, OTHERS, RESTORE, NETWORK, NETWORK_OTHERS, S3, S3_RESTORE, S3_VERIFY, VAULT}
+        return tables <= self.tables.keys()
 
     def text(self) -> str:
         """All of it as Markdown."""
