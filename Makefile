@@ -32,7 +32,7 @@ ANSIBLE_TEST = cd $(COPY) && HOME="$(CURDIR)/$(TEST_HOME)" \
 
 PARTS := lint unit sanity units importer molecule system attacks promises
 
-.PHONY: help setup demo test test-next test-hosts test-root test-integration servers $(PARTS) bench bench-page attacks-page duties-page simulation changelog lock copy link clean
+.PHONY: help setup demo test test-next test-hosts test-root test-integration servers $(PARTS) bench bench-page attacks-page duties-page platforms-page simulation changelog lock copy link clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ attacks-page: $(VENV)/.dev link servers ## try every attack on the S3 servers, a
 
 duties-page: $(VENV)/.dev link ## write the tables of docs/design/duties.md, and the policies of docs/guide_vault.md, anew from the matrix
 	python -m ansible_collections.holdfast.config.tests.unit.duties_page
+
+platforms-page: $(VENV)/.dev link ## write docs/design/platform_rules.md, and the table of docs/guide_platforms.md, anew from the platforms
+	python -m ansible_collections.holdfast.config.tests.unit.platforms_page
 
 servers: ## build the servers that come as Go modules, once for each version, into ~/.cache/holdfast-lab
 	@PATH="$(HOST_PATH)" nice $(PYTHON) tests/lab/go_build.py

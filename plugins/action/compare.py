@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from ..plugin_utils.adapter import compare_results
 from ..plugin_utils.adapter.action import HoldfastAction
+from ..plugin_utils.adapter.device import Devices
 from ..plugin_utils.adapter.options import REPOSITORY, SELECTION, Options
 from ..plugin_utils.adapter.sides import WITH, declared, other_selection
 from ..plugin_utils.adapter.trip import HostTrip
@@ -40,17 +41,18 @@ class ActionModule(HoldfastAction):
         source, beside = options["source_host"], options["with_host"]
         location = options.reading()
         diff = bool(self._task.diff)
-        found = compare(
-            location.repository(check=True),
-            location.keyring() if location.has_keyring else None,
-            Sealed(source or target, options.selection(), identity(source)),
-            Live(target, LookedAt(HostTrip(self, task_vars)))
-            if other is None
-            else Sealed(beside or source or target, other, identity(beside or source)),
-            declared=declared(target, lambda name: self._variable(task_vars, name)),
-            paths=options["paths"] or (),
-            content=diff or bool(options["html"]),
-        )
+        with Devices(self, task_vars, target, options.variable).source as device:
+            found = compare(
+                location.repository(check=True),
+                location.keyring() if location.has_keyring else None,
+                Sealed(source or target, options.selection(), identity(source)),
+                Live(target, LookedAt(HostTrip(self, task_vars), device=device))
+                if other is None
+                else Sealed(beside or source or target, other, identity(beside or source)),
+                declared=declared(target, options.variable),
+                paths=options["paths"] or (),
+                content=diff or bool(options["html"]),
+            )
         result = compare_results.compared(found, fail_on_drift=options["fail_on_drift"])
         if diff:
             result["diff"] = compare_results.prepared(found)

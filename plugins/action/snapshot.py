@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 from ..plugin_utils.adapter import acknowledge, hosts, results, run
 from ..plugin_utils.adapter.action import HoldfastAction
+from ..plugin_utils.adapter.device import Devices
 from ..plugin_utils.adapter.options import CHANGE, CONTENT, POLICY, REPOSITORY, Options
 from ..plugin_utils.adapter.trip import HostTrip
-from ..plugin_utils.usecases import open_point, seal_point, snapshot
+from ..plugin_utils.usecases import batch, open_point, seal_point, snapshot
 from ..plugin_utils.usecases.run_folder import claim, point_of_host, sweep
 from ..plugin_utils.version import COLLECTION
 
@@ -37,6 +38,9 @@ class ActionModule(HoldfastAction):
         misplaced = hosts.misplaced(self._task, host, pushed=bool(options.pushed))
         if misplaced is not None:
             raise snapshot.refused(folder, misplaced, host=host, pushed=options.pushed, check=options.check)
+        left = None if options.pushed else batch.taken(folder, host, own=options.own_policy, check=options.check)
+        if left is not None:
+            return {"recovery_point": "", **results.receipt(left, diff=self._task.diff)}
         location = options.location()
         repository = location.repository(check=options.check) if folder.single else None
         if repository is not None:
@@ -51,18 +55,21 @@ class ActionModule(HoldfastAction):
                 change=options.change(),
                 check=options.check,
             )
-        receipt = snapshot.snapshot(
-            folder,
-            snapshot.HeardHost(HostTrip(self, task_vars), journal=options.journal_dir),
-            host=host,
-            policy=lambda: options.policy(host),
-            store=lambda: location.store(check=options.check),
-            writer=COLLECTION,
-            host_id=lambda: options.host_id(host, task_vars),
-            keyring=location.keyring,
-            pushed=options.pushed,
-            check=options.check,
-        )
+        devices = Devices(self, task_vars, host, options.variable)
+        with devices.source:
+            receipt = snapshot.snapshot(
+                folder,
+                snapshot.HeardHost(HostTrip(self, task_vars), journal=options.journal_dir),
+                host=host,
+                policy=lambda: devices.judged(options.policy(host)),
+                store=lambda: location.store(check=options.check),
+                writer=COLLECTION,
+                host_id=lambda: options.host_id(host, task_vars),
+                keyring=location.keyring,
+                pushed=options.pushed,
+                device=devices.source,
+                check=options.check,
+            )
         point: dict[str, t.Any] = {"recovery_point": ""}
         if repository is not None:
             means = seal_point.Means(repository, location.keyring(), location.stamping())

@@ -35,7 +35,10 @@ options:
         of a C(unit), of a C(process), perhaps that of a C(user), or of the process of a C(pidfile); what an API
         answers at C(url), with C(headers), C(format), C(timeout), C(ca_path), C(validate_certs) and C(allow_empty).
         They have no C(paths), C(excludes) and C(unreadable), and their C(volatile) are regular expressions of lines.
-        C(kind) may say which it is: V(files), V(command), V(environment) or V(api)."
+        C(kind) may say which it is: V(files), V(command), V(environment), V(api) or V(device)."
+      - "A network device is asked by C(kind=device): its C(platform), C(ansible_network_os) of the host unless given,
+        and its C(items), those that the platform captures by default unless given. The text V(device) alone is such a
+        component of that name. The guide C(docs/guide_devices.md) says how a device is reached."
       - "C(max_bytes) is how much content the component may hold, a number of bytes or a text like V(512MiB), up to
         V(1GiB); V(64MiB) without it."
       - "C(volatile) is a list of such patterns: what matches is captured, and its change is no drift."
@@ -49,6 +52,12 @@ options:
     description:
       - Folders with presets of your own, C(<name>.yml) each, looked at in this order and before the built-in ones.
         Absolute, or below V(~). Without it the variable C(holdfast_component_paths) holds.
+    type: list
+    elements: path
+  platform_paths:
+    description:
+      - Folders with platforms of your own, C(<name>.yml) each, looked at in this order and before the built-in ones.
+        Absolute, or below V(~). Without it the variable C(holdfast_platform_paths) holds.
     type: list
     elements: path
 """

@@ -17,6 +17,8 @@ description:
     alone.
   - A failure is noted for the recovery point before it fails the task, so that ignoring it does not hide it.
   - Nothing is written to the host.
+  - Where the host is a network device, components of kind C(device) are what it says of itself, asked in one login that
+    the controller has with it. The guide C(docs/guide_devices.md) names the variables that say how it is reached.
   - With O(content) it stores what other tasks have told instead, and the host is not reached.
 extends_documentation_fragment:
   - holdfast.config.attributes
@@ -96,13 +98,23 @@ options:
 seealso:
   - module: holdfast.config.recovery_point
 notes:
-  - The host needs Python 3.8 or newer and nothing else.
+  - The host needs Python 3.8 or newer and nothing else. A network device needs SSH or NETCONF, and the controller then
+    C(asyncssh) or C(ncclient).
   - Content is refused a way through while E(ANSIBLE_DEBUG) is set, which would print it.
 """
 
 EXAMPLES = r"""
 - name: Capture what the inventory declares
   holdfast.config.snapshot:
+
+- name: Capture a router
+  holdfast.config.snapshot:
+    components:
+      - name: config
+        kind: device
+        platform: ios
+        items: [running, startup, vlans]
+        tier: tier0
 
 - name: Store what a management controller has told another task
   holdfast.config.snapshot:
@@ -153,7 +165,8 @@ streams:
     reason:
       description:
         - V(first), V(drift), V(policy) (the declaration changed), V(renewal) (the lock runs short), V(restore) (the
-          newest snapshot was taken under a restore that is open no more) or V(unchanged).
+          newest snapshot was taken under a restore that is open no more), V(normaliser) (a device's text differs, and
+          the rules that tell what is volatile are other ones since) or V(unchanged).
       type: str
       sample: drift
     changed_components:
@@ -168,7 +181,7 @@ streams:
     left_out:
       description:
         - The first twenty paths that are left out although no exclude says so, each with C(path) and C(reason) (absent,
-          unreadable, a special file, a cache).
+          unreadable, refused by a device, a special file, a cache).
       type: list
       elements: dict
       sample: []

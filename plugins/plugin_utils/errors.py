@@ -17,6 +17,7 @@
     ├── CaptureError                 the host or device did not give its configuration
     │   ├── UnreadableError          grant the right, exclude the path, or leave it out by policy
     │   ├── TooLargeError            narrow the component or raise the cap
+    │   ├── RefusedItemError         name other items, or grant the right: the device refused these
     │   └── ConnectionLostError      the host was not reached, or went away
     ├── RestoreError                 the restore did not happen, or not in full
     │   ├── NotFoundError            name another host, time, point or component
@@ -35,6 +36,7 @@
     │   │   └── KeyDestroyedError    people had it destroyed: restore what another key opens
     │   ├── WrongKeyError            the key is there, and is another one
     │   └── StampMissingError        a time stamp is required, and the authority gave none: a later run asks again
+    ├── MirrorError                  git did not take it: nothing sealed is touched, mirror again
     ├── UnsoundError                 verify found a broken promise: read its findings
     └── StoreError                   the store did not do what was asked
         ├── ObjectMissingError       no such object or version
@@ -131,6 +133,10 @@ class TooLargeError(CaptureError):
     """A component holds more than its cap."""
 
 
+class RefusedItemError(CaptureError):
+    """A device says that it does not know, or does not allow, what it was asked for."""
+
+
 class ConnectionLostError(CaptureError):
     """The host was not reached, or the answer broke off."""
 
@@ -201,6 +207,10 @@ class WrongKeyError(KeyringError):
 
 class StampMissingError(KeyringError):
     """A time stamp is required, and the authority did not give one."""
+
+
+class MirrorError(HoldfastError):
+    """The git repository of a mirror did not do what was asked."""
 
 
 class UnsoundError(HoldfastError):

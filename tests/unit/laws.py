@@ -37,14 +37,17 @@ FOUNDATIONS: dict[str, frozenset[str]] = {
     "capture": frozenset({"errors", "model", "safe_yaml", "capture"}),
     "duties": frozenset({"errors", "model", "safe_yaml", "duties"}),
     "render": frozenset({"errors", "model", "render"}),
+    "mirror": frozenset({"errors", "model", "mirror"}),
 }
 BELOW_USECASES = frozenset({*FOUNDATIONS, "catalog"})
 STDLIB_ROOMS = frozenset({"errors", "model"})
 ONE_FILE_LIBRARIES = (
+    "asyncssh",
     "boto3",
     "botocore",
     "hvac",
     "jinja2",
+    "ncclient",
     "pyrage",
     "requests",
     "rfc3161_client",

@@ -20,7 +20,7 @@ from pathlib import Path
 from ansible.errors import AnsibleError
 
 from .. import keyring, store
-from ..capture import presets
+from ..capture import platforms, presets
 from ..errors import FormatError, NameRefusedError, PolicyError
 from ..format import names
 from ..keyring import people
@@ -133,6 +133,7 @@ POLICY: Mapping[str, t.Any] = {
     "tiers": {"type": "dict"},
     "components": {"type": "list", "elements": "raw"},
     "component_paths": {"type": "list", "elements": "path"},
+    "platform_paths": {"type": "list", "elements": "path"},
 }
 # raw: what a validator says of a text that it does not like would hold the text
 CONTENT: Mapping[str, t.Any] = {"content": {"type": "raw"}}
@@ -174,20 +175,23 @@ _REPLICA = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 class Options:
-    """The options of one task, each with the variable that stands in for it."""
+    """The options of one task, each with the variable that stands in for it.
+
+    :param variable: gives any variable of the host, None where it is not set.
+    """
 
     def __init__(self, args: Mapping[str, t.Any], variable: Callable[[str], t.Any], *, check: bool) -> None:
-        self._args = args
-        self._variable = variable
+        self.args = args
+        self.variable = variable
         self.check = check
 
     def __getitem__(self, name: str) -> t.Any:
-        return plain(self._args.get(name))
+        return plain(self.args.get(name))
 
     def inherited(self, name: str) -> t.Any:
         """An option, or else the variable ``holdfast_<name>``, or else None."""
-        value = self._args.get(name)
-        return plain(self._variable(f"holdfast_{name}") if value is None else value)
+        value = self.args.get(name)
+        return plain(self.variable(f"holdfast_{name}") if value is None else value)
 
     @property
     def state_dir(self) -> Path:
@@ -223,11 +227,12 @@ class Options:
                 host=host,
                 classes=self.inherited("classes"),
                 tiers=self.inherited("tiers"),
-                content=plain(self._args["content"], binary=True),
+                content=plain(self.args["content"], binary=True),
                 declared=self.inherited("components"),
             )
         findings: list[Finding] = []
         folders = presets.read_folders(self.inherited("component_paths"), findings)
+        platform_folders = platforms.read_folders(self.inherited("platform_paths"), findings)
         refuse(findings, host=host)
         return read_policy(
             host=host,
@@ -235,16 +240,23 @@ class Options:
             tiers=self.inherited("tiers"),
             components=self.inherited("components"),
             presets=presets.finder(folders),
+            platforms=platforms.finder(platform_folders),
+            network_os=plain(self.variable("ansible_network_os")) or "",
         )
 
     @property
     def pushed(self) -> tuple[str, ...]:
         """Names of the texts that the task pushes, as they were given; none where it captures the host itself."""
-        given = self._args.get("content")
+        given = self.args.get("content")
         if given is None:
             return ()
         listed = given if isinstance(given, Sequence) and not isinstance(given, (str, bytes)) else ()
         return tuple(str(one.get("name")) for one in listed if isinstance(one, Mapping)) or ("",)
+
+    @property
+    def own_policy(self) -> tuple[str, ...]:
+        """The options by which the task says itself what is captured, and not by variables of the host."""
+        return tuple(name for name in POLICY if self.args.get(name) is not None)
 
     def host_id(self, host: str, task_vars: Mapping[str, t.Any]) -> str:
         """The identity of *host*, its name where none is declared.

@@ -23,6 +23,8 @@ from ..capture import halves
 from ..errors import PolicyError
 from . import endings
 
+# connections to what talks to an ansible-connection process: actions that need none get the controller's own instead
+WITHOUT_SHELL = ("network_cli", "netconf", "httpapi", "grpc")
 _MODULES = {
     "tree": "holdfast.config.host_capture",
     "apply": "holdfast.config.host_apply",
@@ -40,6 +42,7 @@ class HostTrip:
 
     def __call__(self, half: str, request: Mapping[str, t.Any], payload: bytes = b"") -> str:
         """Send *request* and *payload* to a half and return what it printed; content never reaches a log."""
+        self._require_shell()
         asked = json.dumps(self._placed(request))
         interpreter = self._interpreter()
         try:
@@ -52,6 +55,17 @@ class HostTrip:
             raise endings.not_reached(str(e)) from e
         except AnsibleError as e:
             raise endings.not_run(str(e)) from e
+
+    def _require_shell(self) -> None:
+        """Refuse a host that is reached by what has no shell, where Ansible hands over a shell of the controller."""
+        variable = self._task_vars.get("ansible_connection")
+        named = str(self._action._task.connection if variable is None else self._action._templar.template(variable))
+        if named.rpartition(".")[2] in WITHOUT_SHELL:
+            raise PolicyError(
+                f"files and programs cannot be reached over {named}, which has no shell",
+                item="ansible_connection",
+                remedy="Declare the kind device alone for this host, or set ansible_connection: ssh for it.",
+            )
 
     def _pipe(self, half: str, interpreter: str, asked: str, payload: bytes) -> str | None:
         """None where the host wants a terminal, which nothing can be piped through."""

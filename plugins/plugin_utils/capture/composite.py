@@ -13,6 +13,7 @@ from ..model.component import Component
 from ..model.content import ComponentContent, PlainFingerprint
 from .api import Api
 from .base import Source
+from .device import Device, no_session
 from .texts import Pushed
 
 
@@ -20,11 +21,16 @@ class Composite(Source):
     """Asks each component's own source, the host's half for all that it gathers at once.
 
     :param host: for files, commands and environments; not asked where there are none.
+    :param device: for what is asked of it as a device; who has none cannot be asked for that.
     """
 
-    def __init__(self, host: Source) -> None:
+    def __init__(self, host: Source, device: Source | None = None) -> None:
         self._host = host
-        self._others: dict[str, Source] = {sources.API: Api(), sources.CONTENT: Pushed()}
+        self._others: dict[str, Source] = {
+            sources.API: Api(),
+            sources.CONTENT: Pushed(),
+            sources.DEVICE: device or Device(no_session),
+        }
 
     def _fingerprints(self, components: Sequence[Component]) -> dict[str, PlainFingerprint]:
         found: dict[str, PlainFingerprint] = {}

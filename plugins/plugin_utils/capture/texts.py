@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 
@@ -15,17 +16,19 @@ from ..errors import CaptureError, TooLargeError
 from ..model import sources
 from ..model.component import Component
 from ..model.content import ComponentContent, PlainFingerprint
+from ..model.entry import LeftOut
 from . import wire
 from .base import Source
 
 
-def captured(component: Component, texts: Mapping[str, bytes]) -> ComponentContent:
+def captured(component: Component, texts: Mapping[str, bytes], refused: Sequence[str] = ()) -> ComponentContent:
     """Make a component's content of its texts, by item.
 
+    :param refused: items that a device does not give, which are left out.
     :raises TooLargeError: they are larger than the component may be.
     :raises CaptureError: they are not those that its source says.
     """
-    if tuple(sorted(texts)) != sources.items(component):
+    if tuple(sorted((*texts, *refused))) != sources.items(component):
         raise CaptureError("the source gave other texts than were asked for", item=component.name)
     if sum(map(len, texts.values())) > component.max_bytes:
         raise TooLargeError(
@@ -39,7 +42,9 @@ def captured(component: Component, texts: Mapping[str, bytes]) -> ComponentConte
         for item, text in sorted(texts.items())
     )
     contents = {f"{folder}/{item}": text for item, text in sorted(texts.items())}
-    return ComponentContent(wire.fingerprint(component, entries, (), contents), entries, contents)
+    found = wire.fingerprint(component, entries, (), contents)
+    left_out = tuple(LeftOut(f"{folder}/{item}", sources.REFUSED) for item in sorted(refused))
+    return ComponentContent(dataclasses.replace(found, left_out=left_out), entries, contents)
 
 
 class TextSource(Source):

@@ -27,6 +27,7 @@ from ..errors import (
     CaptureError,
     ConnectionLostError,
     FormatError,
+    PolicyError,
     RestoreError,
     TooLargeError,
     UndoneError,
@@ -36,7 +37,9 @@ from ..model import sources
 from ..model.component import FILES, Component
 from ..model.content import ComponentContent, PlainFingerprint
 from ..model.entry import Entry, EntryKind, LeftOut, folders_above
+from ..model.platform import Platform
 from ..model.redaction import visible
+from . import normalise, platforms
 
 MARK = "HOLDFAST1 "
 _HEADER_DIGITS = 8
@@ -403,6 +406,8 @@ def fingerprint(
         "left_out": [],
         "left_out_bytes": 0,
     }
+    if component.kind == sources.DEVICE:
+        return _of_device(component, answer, spelled, absent, contents or {})
     if component.volatile:
         try:
             if component.kind != FILES:
@@ -416,6 +421,42 @@ def fingerprint(
         except ValueError as e:
             raise FormatError(f"component {component.name} has a pattern that is none", item=component.name) from e
     return _fingerprint(component, answer)
+
+
+def platform_of(component: Component) -> Platform | None:
+    """The platform of a device's component: as it was declared, or as this version knows it; None where it does not."""
+    known = component.means.get("platform")
+    if isinstance(known, Platform):
+        return known
+    try:
+        return platforms.find(str(component.source.get("platform", "")))
+    except PolicyError:
+        return None
+
+
+def _of_device(
+    component: Component,
+    answer: Mapping[str, t.Any],
+    spelled: Sequence[dict[str, t.Any]],
+    absent: Sequence[str],
+    contents: Mapping[str, bytes],
+) -> PlainFingerprint:
+    """The fingerprint of a device's texts: drift is what differs once they are normalised."""
+    found = _fingerprint(component, answer)
+    platform = platform_of(component)
+    if platform is None:
+        return found
+    normal = []
+    for entry in spelled:
+        item = entry["path"].rpartition("/")[2]
+        try:
+            text = normalise.normalised(platform, item, contents.get(entry["path"], b""), component.volatile)
+        except (CaptureError, PolicyError) as e:
+            raise FormatError(e.message, item=f"{component.name}/{item}", remedy=e.remedy) from e
+        normal.append({**entry, "size": len(text), "sha256": hashlib.sha256(text).hexdigest()})
+    return dataclasses.replace(
+        found, normalised=_tree.fingerprint(normal, absent), normaliser=normalise.normaliser(platform)
+    )
 
 
 def _steady(
@@ -502,7 +543,8 @@ class Judged:
 
 def _fingerprint(component: Component, answer: Mapping[str, t.Any]) -> PlainFingerprint:
     raw = _digest(answer["fingerprint"])
-    stable = _digest(answer["normalised"]) if component.volatile else None
+    has_own = component.volatile and component.kind != sources.DEVICE
+    stable = _digest(answer["normalised"]) if has_own else None
     size, entries = (_within(answer[field], _HIGHEST_SIZE) for field in ("bytes", "entries"))
     left_out = tuple(LeftOut(_name(path), str(reason)) for path, reason in answer["left_out"])
     return PlainFingerprint(

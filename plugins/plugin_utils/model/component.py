@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 FILES = "files"
 # what each kind of source gives: docs/guide_components.md
-KINDS = (FILES, "command", "environment", "api", "content")
+KINDS = (FILES, "command", "environment", "api", "content", "device")
 # what a component may hold unless its declaration says otherwise, and what that may say at most
 DEFAULT_BYTES = 64 * 1024 * 1024
 MOST_BYTES = 1024 * 1024 * 1024
@@ -34,7 +34,8 @@ class Handling:
     ``secrets`` are regular expressions for redaction: of a matching line the group ``secret`` is masked, or all of it.
     ``preserve`` are path patterns, as in excludes, whose live content a restore leaves alone. ``validate`` is the
     command that judges the configuration, ``reload`` the systemd units that take it up; a host may lack some of them.
-    ``alternatives`` are paths that not every system has: it is no gap where they do not exist.
+    ``alternatives`` are paths that not every system has: it is no gap where they do not exist, or a device refuses
+    them.
     """
 
     secrets: tuple[str, ...] = ()
@@ -51,7 +52,8 @@ class Component:
     ``unreadable`` is ``error`` (a path that cannot be read fails the host) or ``leave_out`` (it is recorded as left
     out). ``kind`` is one of KINDS; where it is not ``files``, ``source`` says in plain values what to ask, without
     secrets, and ``paths`` is the folder ``/holdfast/<name>`` that its texts stand in. What matches ``volatile`` is
-    captured and is no drift: path patterns for files, else regular expressions for lines. ``max_bytes`` bounds the
+    captured and is no drift: path patterns for files, else regular expressions for lines, beside those that a
+    device's platform knows. ``max_bytes`` bounds the
     content that a capture takes; it is no part of what a snapshot holds. ``means`` is what else it takes to ask, be it
     secret, or the pushed text itself: it is written nowhere.
     """

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from .component import Component
 from .entry import Entry, LeftOut
+from .sources import REFUSED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +33,10 @@ class PlainFingerprint:
 
     @property
     def gaps(self) -> tuple[LeftOut, ...]:
-        """What is left out although the policy does not exclude it: absent, unreadable, special, or a cache."""
+        """What is left out though the policy does not exclude it: absent, unreadable, refused, special, or a cache."""
         declared = {exclude.reason for exclude in self.component.excludes}
-        absent = {LeftOut(path, "absent") for path in self.component.handling.alternatives}
-        return tuple(left for left in self.left_out if left.reason not in declared and left not in absent)
+        missing = {LeftOut(path, why) for path in self.component.handling.alternatives for why in ("absent", REFUSED)}
+        return tuple(left for left in self.left_out if left.reason not in declared and left not in missing)
 
 
 @dataclasses.dataclass(frozen=True)

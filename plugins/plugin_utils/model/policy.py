@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..errors import PolicyError
 from . import sources
 from .component import DEFAULT_BYTES, FILES, MOST_BYTES, Component, Exclude, Handling
+from .platform import Platform
 from .preset import NONE, Preset
 from .retention import RetentionClass
 
@@ -160,6 +161,15 @@ def no_presets(name: str, key: str, findings: list[Finding]) -> None:
     findings.append(Finding(key, f"no preset {name!r}", "Declare the component's paths instead."))
 
 
+# Gives the platform that a name means, or adds a finding under the key given and gives None.
+Platforms = Callable[[str, str, list[Finding]], Platform | None]
+
+
+def no_platforms(name: str, key: str, findings: list[Finding]) -> None:
+    """The platforms of a reader who has none."""
+    findings.append(Finding(key, f"no platform {name!r}", "Push the device's text instead, as content."))
+
+
 def read_policy(
     *,
     host: str,
@@ -167,6 +177,8 @@ def read_policy(
     tiers: t.Any = None,
     components: t.Any = None,
     presets: Presets = no_presets,
+    platforms: Platforms = no_platforms,
+    network_os: str = "",
 ) -> Policy:
     """Read one host's policy from plain inventory values.
 
@@ -174,12 +186,15 @@ def read_policy(
     :param tiers: ``holdfast_tiers``: name to ``{class, rpo, rto}``, over the built-in ones.
     :param components: ``holdfast_components``: a list.
     :param presets: finds the presets that components name.
+    :param platforms: finds the platforms of devices.
+    :param network_os: ``ansible_network_os`` of the host, which is the platform of a device unless it names one.
     :raises PolicyError: with every finding, each naming its key and its remedy.
     """
     findings: list[Finding] = []
     known_classes = read_classes(classes, findings)
     known_tiers = read_tiers(tiers, known_classes, findings)
-    declared = _read_components(components, known_tiers, presets, findings)
+    devices = sources.Devices(network_os, lambda name, key: platforms(name, key, findings))
+    declared = _read_components(components, known_tiers, presets, devices, findings)
     refuse(findings, host=host)
     return Policy(known_classes, known_tiers, declared)
 
@@ -214,7 +229,7 @@ def read_tiers(value: t.Any, classes: Mapping[str, RetentionClass], findings: li
 
 
 def _read_components(
-    value: t.Any, tiers: Mapping[str, Tier], presets: Presets, findings: list[Finding]
+    value: t.Any, tiers: Mapping[str, Tier], presets: Presets, devices: sources.Devices, findings: list[Finding]
 ) -> tuple[Component, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         remedy = "Declare at least one, like: [{name: ssh, paths: [/etc/ssh]}]."
@@ -224,7 +239,7 @@ def _read_components(
     components: dict[str, Component] = {}
     for position, given in enumerate(value):
         key = f"holdfast_components[{position}]"
-        fields = read_mapping(key, {"preset": given} if isinstance(given, str) else given, findings)
+        fields = read_mapping(key, _spelled_out(given), findings)
         kind = sources.kind_of(fields)
         if kind not in (FILES, *sources.KEYS):
             findings.append(_no_kind(key, kind))
@@ -241,7 +256,7 @@ def _read_components(
         _distinct(key, name, components, findings)
         tier = _read_tier(key, fields, tiers, findings)
         if kind != FILES:
-            components[name] = _read_texts(key, kind, name, tier, fields, findings)
+            components[name] = _read_texts(key, kind, name, tier, fields, devices, findings)
             continue
         paths_given = fields.get("paths") is not None or not preset.paths
         components[name] = Component(
@@ -273,6 +288,7 @@ def read_pushed(
     findings: list[Finding] = []
     known_classes = read_classes(classes, findings)
     known_tiers = read_tiers(tiers, known_classes, findings)
+    no_devices = sources.Devices("", lambda name, key: no_platforms(name, key, findings))
     pushed: dict[str, Component] = {}
     given = content if isinstance(content, Sequence) and not isinstance(content, (str, bytes)) else ()
     if not given:
@@ -290,7 +306,7 @@ def read_pushed(
             remedy = "Give the text another name: one of the two would take the other's place."
             findings.append(Finding(f"{key}.name", "is a component of holdfast_components too", remedy))
         tier = _read_tier(key, fields, known_tiers, findings)
-        pushed[name] = _read_texts(key, sources.CONTENT, name, tier, fields, findings)
+        pushed[name] = _read_texts(key, sources.CONTENT, name, tier, fields, no_devices, findings)
     refuse(findings, host=host)
     return Policy(known_classes, known_tiers, tuple(pushed.values()))
 
@@ -302,8 +318,21 @@ def _names_of(declared: t.Any) -> set[str]:
     return {name for name in names if isinstance(name, str)}
 
 
+def _spelled_out(declared: t.Any) -> t.Any:
+    """A declaration of one word as the mapping that it stands for."""
+    if declared == sources.DEVICE:
+        return {"kind": declared, "name": declared}
+    return {"preset": declared} if isinstance(declared, str) else declared
+
+
 def _read_texts(
-    key: str, kind: str, name: str, tier: str, fields: Mapping[str, t.Any], findings: list[Finding]
+    key: str,
+    kind: str,
+    name: str,
+    tier: str,
+    fields: Mapping[str, t.Any],
+    devices: sources.Devices,
+    findings: list[Finding],
 ) -> Component:
     """Read a component of another kind than files."""
 
@@ -312,7 +341,8 @@ def _read_texts(
 
     volatile = read_words(f"{key}.volatile", fields.get("volatile"), findings)
     sources.check_lines(key, volatile, find)
-    asked = sources.read(key, kind, fields, find)
+    asked = sources.read(key, kind, fields, find, devices)
+    handling = read_handling(f"{key}.", {"secrets": fields.get("secrets")}, findings)
     return Component(
         name=name,
         paths=(sources.folder(name),),
@@ -323,7 +353,9 @@ def _read_texts(
         volatile=_joined(asked.volatile, volatile),
         source=asked.source,
         means=asked.means,
-        handling=read_handling(f"{key}.", {"secrets": fields.get("secrets")}, findings),
+        handling=dataclasses.replace(
+            handling, secrets=_joined(asked.secrets, handling.secrets), alternatives=asked.alternatives
+        ),
         max_bytes=_read_size(f"{key}.max_bytes", fields.get("max_bytes", DEFAULT_BYTES), findings),
     )
 

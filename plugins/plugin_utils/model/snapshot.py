@@ -35,6 +35,11 @@ class Fingerprint:
         stable = self.normalised is not None and self.normaliser == other.normaliser
         return self.raw == other.raw or (stable and self.normalised == other.normalised)
 
+    def undecided(self, other: Fingerprint) -> bool:
+        """Whether two that do not agree were normalised in different ways: what differs may be drift, or volatile."""
+        told = self.normaliser is not None and other.normaliser is not None
+        return told and self.normaliser != other.normaliser and self.raw != other.raw
+
 
 @dataclasses.dataclass(frozen=True)
 class KeyedEntry:

@@ -15,8 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from .component import FILES, Component
+from .platform import Platform
 
-COMMAND, ENVIRONMENT, API, CONTENT = "command", "environment", "api", "content"
+COMMAND, ENVIRONMENT, API, CONTENT, DEVICE = "command", "environment", "api", "content", "device"
+# why a text of a device is left out
+REFUSED = "refused"
 # where texts stand in a pack, and below the root of a restore
 FOLDER = "/holdfast"
 # what tells a process from itself after a restart (systemd.exec(5), sshd(8)), and is no configuration
@@ -34,6 +37,7 @@ _OWN: Mapping[str, tuple[str, ...]] = {
     COMMAND: ("commands",),
     ENVIRONMENT: (*_WAYS, "user"),
     API: ("url", "headers", "timeout", "ca_path", "validate_certs", "format", "allow_empty"),
+    DEVICE: ("platform", "items"),
 }
 _TELLING = {**_OWN, ENVIRONMENT: _WAYS, API: ("url",)}
 KEYS: Mapping[str, tuple[str, ...]] = {kind: (*_COMMON, *own) for kind, own in _OWN.items()}
@@ -69,6 +73,8 @@ _SECRET_PARAMETER = re.compile(
 
 # Takes a key, what is wrong with it, and the remedy.
 Find = Callable[[str, str, str], None]
+# Takes the name of a platform and the key that names it; None where there is none, and then that has been told.
+FindPlatform = Callable[[str, str], Platform | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +84,16 @@ class Asked:
     source: Mapping[str, t.Any]
     means: Mapping[str, t.Any] = dataclasses.field(default_factory=dict, repr=False)
     volatile: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Devices:
+    """What declarations of devices are read by: the host's ``ansible_network_os``, and how platforms are found."""
+
+    network_os: str
+    find: FindPlatform
 
 
 def kind_of(fields: Mapping[str, t.Any]) -> str:
@@ -104,11 +120,15 @@ def items(component: Component) -> tuple[str, ...]:
         return tuple(sorted(str(command["name"]) for command in component.source["commands"]))
     if component.kind == API:
         return (f"answer.{'json' if component.source['format'] == 'json' else 'txt'}",)
+    if component.kind == DEVICE:
+        return tuple(sorted(map(str, component.source["items"])))
     return (ENVIRONMENT if component.kind == ENVIRONMENT else "text",)
 
 
-def read(key: str, kind: str, fields: Mapping[str, t.Any], find: Find) -> Asked:
+def read(key: str, kind: str, fields: Mapping[str, t.Any], find: Find, devices: Devices) -> Asked:
     """Read the keys that a kind has of its own; what is wrong is told to *find*."""
+    if kind == DEVICE:
+        return _read_device(key, fields, find, devices)
     readers = {COMMAND: _read_command, ENVIRONMENT: _read_environment, API: _read_api, CONTENT: _read_content}
     return readers[kind](key, fields, find)
 
@@ -339,6 +359,39 @@ def _read_headers(key: str, value: t.Any, find: Find) -> dict[str, str]:
         else:
             headers[name.lower()] = text
     return headers
+
+
+def _read_device(key: str, fields: Mapping[str, t.Any], find: Find, devices: Devices) -> Asked:
+    named = fields.get("platform", devices.network_os)
+    if not isinstance(named, str) or not named:
+        remedy = "Set ansible_network_os for the host, or give the component's platform, like ios."
+        find(f"{key}.platform", "is no name" if named else "is not said", remedy)
+        return Asked({})
+    platform = devices.find(named, f"{key}.platform")
+    if platform is None:
+        return Asked({})
+    given = fields.get("items")
+    texts = _read_items(f"{key}.items", given, platform, find)
+    optional = [one.name for one in platform.items if one.optional and given is None]
+    return Asked(
+        {"platform": platform.name, "items": sorted(texts)},
+        means={"platform": platform},
+        secrets=tuple(rule.pattern for rule in platform.secrets),
+        alternatives=tuple(f"{folder(str(fields.get('name', DEVICE)))}/{name}" for name in optional),
+    )
+
+
+def _read_items(key: str, value: t.Any, platform: Platform, find: Find) -> tuple[str, ...]:
+    if value is None:
+        return platform.defaults
+    known = [item.name for item in platform.items]
+    if not _is_list(value) or not value:
+        find(key, "is no list", f"Give names of what platform {platform.name} has: {', '.join(known)}.")
+        return ()
+    for name in value:
+        if name not in known:
+            find(key, f"{name!r} is nothing that platform {platform.name} has", f"There are: {', '.join(known)}.")
+    return tuple(dict.fromkeys(name for name in value if name in known))
 
 
 def _known(key: str, fields: Mapping[str, t.Any], allowed: Sequence[str], find: Find) -> None:

@@ -53,6 +53,8 @@ from .run_folder import HostSheet, OpenPoint, PointFolder, Receipt, SealedSnapsh
 
 # as far as a host's clock may differ before a point says so: nothing else hangs on it
 CLOCK_WARNING = dt.timedelta(minutes=5)
+# the reason, and the mark, of what differs from a snapshot that was normalised in another way
+NORMALISER = "normaliser"
 
 
 class HeardHost(Host):
@@ -105,6 +107,7 @@ def snapshot(
     host_id: Callable[[], str] | None = None,
     keyring: Callable[[], Keyring] | None = None,
     pushed: Sequence[str] = (),
+    device: Source | None = None,
     check: bool = False,
 ) -> Receipt:
     """Capture one host's streams and store those that changed; leaves a receipt whatever happens.
@@ -118,6 +121,7 @@ def snapshot(
         since its newest snapshot.
     :param pushed: names of the texts that a task gave, where the policy is of these: their receipts stand beside that
         of the host's own snapshot.
+    :param device: gives what the host is asked for as a device, where its policy has that.
     :raises HoldfastError: as the failed receipt says.
     """
     opened = folder.read_open_as(check=check)
@@ -134,7 +138,7 @@ def snapshot(
         worker = _Worker(host, identity, sheet, root, opened.now(), writer, lambda: _restores(source), opened.spent)
         receipts = []
         connected: Store | None = None
-        for decided in _decide(streams, Composite(source), worker, opened.opened_at, check=opened.check):
+        for decided in _decide(streams, Composite(source, device), worker, opened.opened_at, check=opened.check):
             if isinstance(decided, StreamReceipt):
                 receipts.append(decided)
                 continue
@@ -369,13 +373,14 @@ def _compare(
         return "first", tuple(component.name for component in stream.components)
     known = {fingerprint.component: fingerprint for fingerprint in entry.fingerprints}
     declared = {c.name: manifest_format.definition(c) for c in stream.components}
-    drifted = []
+    drifted: list[str] = []
+    undecided: list[str] = []
     for name, definition in declared.items():
         stored = known.get(name)
         if stored is not None and stored.definition == definition and stored.digest_key in sheet.digest_keys:
             now = key_fingerprint(prints[name], stored.digest_key, sheet.digest_keys)
             if not now.agrees(stored):
-                drifted.append(name)
+                (undecided if now.undecided(stored) else drifted).append(name)
     if drifted:
         return "drift", tuple(drifted)
     comparable = all(fingerprint.digest_key in sheet.digest_keys for fingerprint in known.values())
@@ -385,6 +390,8 @@ def _compare(
     # what was captured under an open restore is no rollback target: once none is open, what is there is stored as one
     if not restoring and not entry.is_rollback_target:
         return "restore", ()
+    if undecided:
+        return NORMALISER, tuple(undecided)
     return "unchanged", ()
 
 
@@ -449,6 +456,7 @@ def _seal_stream(part: _ToStore, worker: _Worker) -> SealedSnapshot:
         marks=(
             *(f"{RESTORE_OPEN}: {restore}" for restore in restores),
             *(f"{c.component.name}: {mark}" for c in part.contents for mark in c.marks),
+            *(f"{name}: {NORMALISER}" for name in part.changed if part.reason == NORMALISER),
         ),
     )
     size = len(sealed) + len(manifest)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..capture import wire
+from ..capture.base import Source
 from ..capture.composite import Composite
 from ..capture.host import Host
 from ..errors import KeyMissingError
@@ -49,10 +50,14 @@ class Live:
 
 
 class LookedAt(Host):
-    """A host that is looked at; what its components leave out is kept, by component."""
+    """A host that is looked at; what its components leave out is kept, by component.
 
-    def __init__(self, trip: wire.Trip, *, root: str = "/") -> None:
+    :param device: gives what it is asked for as a device.
+    """
+
+    def __init__(self, trip: wire.Trip, *, root: str = "/", device: Source | None = None) -> None:
         super().__init__(trip, root=root)
+        self.device = device
         self.left_out: dict[str, tuple[LeftOut, ...]] = {}
 
     def _ask(
@@ -227,10 +232,11 @@ def look(target: LookedAt, captured: Iterable[CapturedComponent], declared: Mapp
                 own = declared[one.name]
                 texts.append(dataclasses.replace(one, means=own.means, max_bytes=own.max_bytes))
     survey = target.survey(files) if files else None
-    found = Composite(target).content(texts)
+    found = Composite(target, target.device).content(texts)
     listings = {} if survey is None else dict(survey.entries)
     listings.update({name: part.entries for name, part in found.items()})
-    return Seen(listings, found, target.left_out, tuple(refused), survey is None or survey.privileged)
+    left_out = {**target.left_out, **{name: part.left_out for name, part in found.items() if part.left_out}}
+    return Seen(listings, found, left_out, tuple(refused), survey is None or survey.privileged)
 
 
 def _cannot_ask(sealed: Component, declared: Component | None) -> str:

@@ -90,7 +90,7 @@ def test_the_name_comes_from_the_inventory_unless_it_is_given(ceremony: Ceremony
     )
     with pytest.raises(PolicyError, match="other repository"):
         escrow_results.split(options(ceremony, folders=folder_of(ceremony), repository_name="test"), diff=False)
-    bare = Options({**options(ceremony)._args, "folders": folder_of(ceremony)}, lambda _name: None, check=False)
+    bare = Options({**options(ceremony).args, "folders": folder_of(ceremony)}, lambda _name: None, check=False)
     with pytest.raises(PolicyError, match="not a repository name"):
         escrow_results.split(bare, diff=False)
 
@@ -242,7 +242,7 @@ def test_it_is_proved_where_the_keyring_is_gone_and_what_names_it(
 def test_keys_that_are_lacking_are_told(lab: Lab, ceremony: Ceremony) -> None:
     given = options(ceremony, path=str(ceremony.path / "part"), folders=folder_of(ceremony))
     year = utcnow().year
-    given._args["without"] = [f"d0030-{year}", f"d0090-{year + 1}"]  # type: ignore[index]
+    given.args["without"] = [f"d0030-{year}", f"d0090-{year + 1}"]  # type: ignore[index]
     escrow_results.split(given, diff=False)
     with pytest.raises(UnsoundError) as caught:
         escrow_results.proved(proving(lab, ceremony, "part"), ME, diff=False)

@@ -24,6 +24,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.adapter import (
     storage_options,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter.options import Location, Options, plain
+from ansible_collections.holdfast.config.plugins.plugin_utils.capture import platforms
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import PolicyError, UnavailableError
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring import sign
 from ansible_collections.holdfast.config.plugins.plugin_utils.keyring.local import LocalKeyring
@@ -288,6 +289,21 @@ class TestPolicy:
     def test_a_folder_of_presets_that_is_none_is_told(self) -> None:
         with pytest.raises(PolicyError, match=r"holdfast_component_paths: 'presets' is not absolute.*host h"):
             made(holdfast_components=["nginx"], holdfast_component_paths=["presets"]).policy("h")
+
+    def test_a_device_is_of_the_platform_that_ansible_names(self, tmp_path: Path) -> None:
+        given = {"holdfast_components": ["device"]}
+        (device,) = made(**given, ansible_network_os="cisco.ios.ios").policy("r1").components
+        assert device.source["platform"] == "ios"
+        own = (platforms.BUILT_IN / "ios.yml").read_text(encoding="utf-8")
+        (tmp_path / "ours.yml").write_text(own.replace("cisco.ios.", "ours."), encoding="utf-8")
+        folders = {"holdfast_platform_paths": [str(tmp_path)]}
+        for name in ("ours", "ours.ios"):
+            (device,) = made(**given, **folders, ansible_network_os=name).policy("r1").components
+            assert device.source["platform"] == "ours"
+        with pytest.raises(PolicyError, match=r"holdfast_platform_paths: 'ours' is not absolute.*host r1"):
+            made(**given, holdfast_platform_paths=["ours"]).policy("r1")
+        with pytest.raises(PolicyError, match="Set ansible_network_os"):
+            made(**given).policy("r1")
 
     def test_mistakes_name_the_host(self) -> None:
         with pytest.raises(PolicyError, match="host web-1"):

@@ -14,12 +14,14 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import Poli
 from ansible_collections.holdfast.config.plugins.plugin_utils.model import sources
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import KINDS, Component
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Policy, read_policy, read_pushed
+from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.devices import platforms
 
 SECRET = "CANARY-8e1f"
 LIST = {"name": "list", "argv": ["dpkg-query", "--show"]}
 PACKAGES = {"name": "packages", "commands": [LIST]}
 NGINX = {"name": "nginx_env", "unit": "nginx.service"}
 FLAGS = {"name": "flags", "url": "https://flags.example.org/all?env=prod", "headers": {"Authorization": SECRET}}
+DEVICE = {"name": "device", "kind": "device"}
 ILO = {"name": "ilo", "text": f"fan 1\n{SECRET}\n"}
 
 
@@ -46,7 +48,7 @@ def test_each_kind_is_told_by_its_keys_or_by_its_name() -> None:
         assert declared(component).kind == kind
         assert declared(component).paths == (f"/holdfast/{component['name']}",)
     assert declared({"name": "ssh", "paths": ["/etc/ssh"], "kind": "files"}).kind == "files"
-    assert {*given, "files", "content"} == set(KINDS)
+    assert {*given, "files", "content", "device"} == set(KINDS)
 
 
 def test_what_is_asked_stands_in_the_source() -> None:
@@ -73,7 +75,7 @@ def test_a_secret_is_in_no_source_no_repr_and_no_comparison() -> None:
     told = {"headers": {"authorization": SECRET}, "ca_path": f"/etc/{SECRET}", "allow_empty": False}
     assert flags.means == told
     assert SECRET not in repr(flags)
-    assert SECRET not in repr(sources.read("k", "api", FLAGS, print))
+    assert SECRET not in repr(sources.read("k", "api", FLAGS, print, sources.Devices("", lambda *_told: None)))
     assert flags == declared({**FLAGS, "headers": {"Authorization": "another"}})
     (ilo,) = pushed(ILO).components
     assert SECRET not in repr(pushed(ILO))
@@ -120,7 +122,11 @@ def test_variables_that_change_with_each_start_are_volatile(line: str, volatile:
     ("given", "key", "remedy"),
     [
         ({"name": "x", "kind": "content"}, "kind: content is not declared", "A task pushes it"),
-        ({"name": "x", "kind": "device"}, "kind: no kind 'device'", "There are: files, command, environment, api."),
+        (
+            {"name": "x", "kind": "network"},
+            "kind: no kind 'network'",
+            "There are: files, command, environment, api, device.",
+        ),
         ({**PACKAGES, "paths": ["/etc"]}, "paths: is not a key", "Known here: kind, name"),
         ({**PACKAGES, "preset": "ssh"}, "preset: is not a key", "Known here"),
         ({"name": "x", "kind": "command"}, "(x).commands: is no list", "argv: [dpkg-query"),
@@ -298,3 +304,70 @@ class TestPushed:
             pushed(ILO, declared=declared)
         for other in ([{"name": "x", "preset": "ilo"}], "ilo", None, [7], [{"name": 7}]):
             assert pushed(ILO, declared=other).components
+
+
+class TestDevices:
+    """How devices are declared, by a platform of their tests."""
+
+    @staticmethod
+    def component(given: t.Any, network_os: str = "lab") -> Component:
+        (found,) = read_policy(host="r1", components=[given], platforms=platforms, network_os=network_os).components
+        return found
+
+    @staticmethod
+    def refusal(given: t.Any, network_os: str = "lab") -> str:
+        with pytest.raises(PolicyError) as caught:
+            TestDevices.component(given, network_os)
+        return str(caught.value)
+
+    def test_a_word_is_the_whole_declaration(self) -> None:
+        found = self.component("device")
+        assert found == self.component({"name": "device", "kind": "device"})
+        assert found == self.component("device", "lab.net.labos") == self.component({**DEVICE, "platform": "lab"}, "")
+        assert (found.kind, found.paths) == ("device", ("/holdfast/device",))
+        assert found.source == {"platform": "lab", "items": ["running", "startup"]}
+        assert sources.items(found) == ("running", "startup")
+        assert found.means["platform"].name == "lab"
+        assert found.volatile == ()
+
+    def test_its_keys_say_what_it_is(self) -> None:
+        for given in ({"platform": "lab"}, {"items": ["running", "startup"]}):
+            assert self.component({"name": "device", **given}) == self.component("device")
+
+    def test_the_order_of_items_means_nothing(self) -> None:
+        one, other = (
+            self.component({**DEVICE, "items": items}) for items in (["vlans", "running"], ["running", "vlans"])
+        )
+        assert one == other
+        assert one.source["items"] == ["running", "vlans"]
+
+    def test_patterns_add_to_those_of_the_platform(self) -> None:
+        found = self.component({**DEVICE, "volatile": ["^uptime"], "secrets": ["^own"]})
+        # the platform's own are no part of the definition: they change with versions of the collection
+        assert found.volatile == ("^uptime",)
+        assert found.handling.secrets == (r"^enable secret (?P<secret>\S+)", "^own")
+
+    def test_only_what_nobody_named_may_be_refused_without_a_word(self) -> None:
+        assert self.component("device").handling.alternatives == ("/holdfast/device/vlans",)
+        assert self.component({**DEVICE, "items": ["vlans"]}).handling.alternatives == ()
+
+    @pytest.mark.parametrize(
+        ("given", "network_os", "why"),
+        [
+            ("device", "", "platform: is not said. Set ansible_network_os"),
+            ("device", "no.such", "platform: no platform 'no.such'"),
+            ({**DEVICE, "platform": 7}, "lab", "platform: is no name"),
+            ({**DEVICE, "items": []}, "lab", "items: is no list. Give names of what platform lab has: running"),
+            ({**DEVICE, "items": "running"}, "lab", "items: is no list"),
+            ({**DEVICE, "items": ["flash"]}, "lab", "'flash' is nothing that platform lab has"),
+            ({**DEVICE, "items": [["a"]]}, "lab", "is nothing that platform lab has"),
+            ({**DEVICE, "paths": ["/etc"]}, "lab", "paths: is not a key of this version"),
+            ({"kind": "device"}, "lab", "name"),
+        ],
+    )
+    def test_what_is_wrong_is_told(self, given: t.Any, network_os: str, why: str) -> None:
+        assert why in self.refusal(given, network_os)
+
+    def test_who_has_no_platforms_has_no_devices(self) -> None:
+        with pytest.raises(PolicyError, match="no platform 'lab'"):
+            read_policy(host="r1", components=["device"], network_os="lab")
