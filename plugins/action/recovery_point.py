@@ -51,6 +51,7 @@ class ActionModule(HoldfastAction):
                 expected=hosts.expected(options["expect"], task_vars),
                 location=dataclasses.asdict(location),
                 change=options.change(),
+                actor=run.actor(task_vars),
                 alias=options["alias"],
                 check=options.check,
             )

@@ -53,6 +53,7 @@ class ActionModule(HoldfastAction):
                 expected=[host],
                 location=dataclasses.asdict(location),
                 change=options.change(),
+                actor=run.actor(task_vars),
                 check=options.check,
             )
         devices = Devices(self, task_vars, host, options.variable)

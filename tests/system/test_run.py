@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import getpass
 import typing as t
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,7 @@ def test_serial_batches_make_one_point_that_the_last_one_seals(five: Lab) -> Non
     (point,) = five.points()
     assert [entry.host for entry in point.body.streams] == five.hosts
     assert run.report["complete"]
+    assert point.body.actor["user"] == getpass.getuser()
 
 
 @pytest.mark.parametrize(("serial", "ended"), [(2, "web3"), (1, "web3"), (5, "web1")])

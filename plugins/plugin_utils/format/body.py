@@ -53,6 +53,8 @@ def write(body: Body) -> bytes:
     }
     if body.alias is not None:
         document["alias"] = body.alias
+    if body.actor:
+        document["actor"] = dict(body.actor)
     if body.retired:
         document["retired"] = [write_retirement(retirement) for retirement in body.retired]
     plain = canonical.dump(document)
@@ -84,6 +86,7 @@ def read(data: bytes, *, what: str) -> Body:
         complete=fields.flag("complete"),
         retired=fields.each("retired", read_retirement) if fields.has("retired") else (),
         alias=fields.alias_or_none("alias"),
+        actor=fields.mapping("actor") if fields.has("actor") else {},
     )
 
 

@@ -186,7 +186,7 @@ class ConsistencyFinding:
 
 @dataclasses.dataclass(frozen=True)
 class Body:
-    """The content of a recovery point."""
+    """The content of a recovery point. ``actor`` says who ran it; older ones say nobody."""
 
     repository: str
     root: str
@@ -206,6 +206,7 @@ class Body:
     complete: bool
     retired: tuple[Retirement, ...] = ()
     alias: str | None = None
+    actor: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     @property
     def change_id(self) -> str:

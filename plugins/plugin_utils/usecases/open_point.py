@@ -40,6 +40,7 @@ def open_point(
     expected: Sequence[str],
     location: Mapping[str, t.Any],
     change: Mapping[str, t.Any] | None = None,
+    actor: Mapping[str, t.Any] | None = None,
     alias: str | None = None,
     check: bool = False,
     wall_clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.timezone.utc),
@@ -49,6 +50,7 @@ def open_point(
     :param expected: inventory names of the hosts whose streams it must hold to be complete.
     :param location: where repository and keyring are, for who seals later; without secrets.
     :param change: the run's ticket and context, as it will stand in the body.
+    :param actor: who runs it; as it will stand there too.
     :param alias: what people call the point, which no other point of the repository may be called.
     :raises RunError: nothing is expected, or the controller's clock is off by more than 15 minutes.
     :raises PolicyError: the alias is none, or another point has it.
@@ -102,6 +104,7 @@ def open_point(
             notes=tuple(notes),
             alias=alias,
             spent=found.destroyed.spent,
+            actor=dict(actor or {}),
         )
         folder.write_root(repository.link)
         write_live(folder, repository, found, now, lost)

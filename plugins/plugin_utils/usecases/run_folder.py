@@ -86,6 +86,7 @@ class OpenPoint:
     # a run of an older version may have left one without
     alias: str | None = None
     spent: tuple[str, ...] = ()
+    actor: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     def require_alias(self, alias: str | None) -> None:
         """Raise RunError where somebody calls the point otherwise than it was called when it was opened."""

@@ -429,6 +429,7 @@ def _draft(
         change=opened.change,
         complete=not failed and not missing,
         alias=opened.alias,
+        actor=opened.actor,
     )
 
 

@@ -149,4 +149,5 @@ BODY = Body(
     complete=False,
     retired=(Retirement("db2", None, AT, AB),),
     alias="v1.4.2",
+    actor={"user": "ops", "controller": "c1", "run": RUN},
 )

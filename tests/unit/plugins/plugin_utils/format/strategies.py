@@ -235,6 +235,7 @@ bodies = st.builds(
     missing=st.lists(hosts, max_size=2).map(tuple),
     consistency=st.lists(st.builds(ConsistencyFinding, words, words), max_size=2).map(tuple),
     change=json_objects,
+    actor=json_objects,
     alias=st.none() | aliases,
     complete=st.booleans(),
     retired=st.lists(st.builds(Retirement, hosts, st.none() | words, moments, digests), max_size=2).map(tuple),

@@ -88,7 +88,7 @@ FORMS: dict[str, tuple[dict[str, t.Any], Callable[[dict[str, t.Any]], t.Any]]] =
 
 
 # fields that stand only where there is something to say
-OPTIONAL = {"root": {"records", "request"}, "body": {"retired", "alias"}, "record": {"request"}}
+OPTIONAL = {"root": {"records", "request"}, "body": {"retired", "alias", "actor"}, "record": {"request"}}
 
 
 def valid(name: str, document: t.Any) -> bool:
