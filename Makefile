@@ -73,7 +73,7 @@ importer: $(VENV)/.dev ## build the collection and check it as Galaxy does on up
 	cd .dev/dist && GALAXY_IMPORTER_CONFIG="$(CURDIR)/tests/galaxy-importer.cfg" python -m galaxy_importer.main *.tar.gz
 
 molecule: $(VENV)/.dev link ## molecule scenarios
-	molecule test --all --exclude backup_root --exclude restore_root --exclude backup_sshd --exclude storage --exclude keyring
+	molecule test --all --exclude backup_root --exclude restore_root --exclude restore_devices --exclude backup_sshd --exclude storage --exclude keyring
 
 system: $(VENV)/.dev link ## whole runs of ansible-playbook
 	python -m pytest -n auto --dist loadfile tests/system
