@@ -77,7 +77,9 @@ options:
     description:
       - Regular expressions for secrets in lines of any text, beside those that components and platforms have. Of a line
         that matches, the group C(secret) is masked, or all of it.
-      - A text that a task pushed has no others, since no inventory declares it.
+      - A text that a task pushed has no others, since no inventory declares it. One that C(recorder) adopted has those
+        of the platform that C(ansible_network_os) of its host names; where it names no known one, the text is left out
+        unless patterns are given here, or O(undeclared=true).
     type: list
     elements: str
     default: []

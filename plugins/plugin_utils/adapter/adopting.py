@@ -18,9 +18,7 @@ from ansible import context
 from ansible.errors import AnsibleError
 from ansible.template import Templar
 
-from ..capture import platforms
 from ..errors import HoldfastError, PolicyError
-from ..model.platform import Platform
 from ..model.policy import read_pushed
 from ..usecases import adopt, open_point, run_folder, seal_point
 from ..usecases.adopt import Adoption, Given, Held, Note
@@ -123,6 +121,7 @@ class Adopter:
             expected=list(dict.fromkeys(one.host for one in group)),
             location=dataclasses.asdict(location),
             change=group[0].change,
+            actor=run.actor({}),
             check=check,
         )
         self._sealed.append(folder.point)
@@ -149,7 +148,7 @@ class Adopter:
                 remedy="Reach the device by network_cli, netconf or httpapi.",
             )
         network_os = asked.variable("ansible_network_os")
-        platform = _platform(network_os, asked.options, by_netconf=found.by_netconf)
+        platform = asked.options.platform(adopt.DATASTORE if found.by_netconf else str(network_os or ""))
         text, file = adopt.text_of(found)
         adopt.judged(found, text, platform)
         options = asked.options
@@ -223,19 +222,6 @@ def _arguments(result: Mapping[str, t.Any], given: Mapping[str, t.Any]) -> Mappi
     invocation = result.get("invocation")
     asked = invocation.get("module_args") if isinstance(invocation, Mapping) else None
     return asked if isinstance(asked, Mapping) else given
-
-
-def _platform(network_os: t.Any, options: Options, *, by_netconf: bool) -> Platform | None:
-    """The platform by which a text is judged; None where none is known."""
-    name = "netconf" if by_netconf else str(network_os or "")
-    if not name:
-        return None
-    listed = options.inherited("platform_paths")
-    folders = [Path(one) for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
-    try:
-        return platforms.find(name, folders)
-    except PolicyError:
-        return None
 
 
 def _place(location: Mapping[str, t.Any]) -> str:

@@ -27,6 +27,7 @@ from ..keyring import people
 from ..keyring.base import Keyring
 from ..model import instant
 from ..model.people import read_people, read_quorum
+from ..model.platform import Platform
 from ..model.policy import Finding, Policy, read_classes, read_policy, read_pushed, refuse
 from ..model.replica import CopiedBy
 from ..model.retention import RetentionClass
@@ -243,6 +244,17 @@ class Options:
             platforms=platforms.finder(platform_folders),
             network_os=plain(self.variable("ansible_network_os")) or "",
         )
+
+    def platform(self, name: str) -> Platform | None:
+        """The platform that a value of ``ansible_network_os`` means; None where none is known, or its file is wrong."""
+        if not name:
+            return None
+        listed = self.inherited("platform_paths")
+        folders = [Path(one) for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
+        try:
+            return platforms.find(name, folders)
+        except PolicyError:
+            return None
 
     @property
     def pushed(self) -> tuple[str, ...]:

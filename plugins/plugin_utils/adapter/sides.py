@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import PolicyError
 from ..model.component import Component
+from ..usecases import adopt
 from ..usecases.choose import Selection
-from .options import SELECTION, Options
+from .options import SELECTION, Options, plain
 
 # these are the same for both sides
 _SHARED = ("components", "paths")
@@ -27,13 +28,20 @@ WITH: Mapping[str, t.Any] = {
 def declared(host: str, variable: Callable[[str], t.Any]) -> Sequence[Component]:
     """What the inventory declares for *host*, nothing where it declares no components: who compares need not back up.
 
+    What may have been adopted of it counts as declared where ``ansible_network_os`` is of a platform that is known.
     The option ``components`` names some of them here.
 
     :param variable: reads a variable of the host, None where it has none.
     :raises PolicyError: with every finding.
     """
     options = Options({}, variable, check=True)
-    return options.policy(host).components if options.inherited("components") else ()
+    own = options.policy(host).components if options.inherited("components") else ()
+    platform = options.platform(str(plain(variable("ansible_network_os")) or ""))
+    if platform is None:
+        return own
+    known = {one.name for one in own}
+    read_by = (platform, *filter(None, [options.platform(adopt.DATASTORE)]))
+    return (*own, *(one for one in adopt.components(read_by) if one.name not in known))
 
 
 def other_selection(options: Options) -> Selection | None:

@@ -21,7 +21,7 @@ import secrets
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import MirrorError, NameRefusedError, PolicyError
@@ -35,8 +35,8 @@ _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*")
 _OID = re.compile(r"[0-9a-f]{40}")
 _POINT = re.compile(r"[0-9a-f]{64}")
 _REFUSED = (b"[rejected]", b"[remote rejected]")
-_ATTEMPTS = 5
-_PAUSE = 0.2  # seconds
+# seconds, each twice the one before, some 15 in all: who holds a lock may push a lot over a slow line
+_PAUSES = tuple(0.25 * 2**time for time in range(6))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,14 +161,16 @@ class Branch:
     """One branch of a mirror.
 
     :param cache: the folder that caches may be made in.
+    :param pause: waits so many seconds until a push is tried again.
     :raises PolicyError: it is no name of a branch.
     """
 
-    def __init__(self, remote: Remote, name: str, cache: Path) -> None:
+    def __init__(self, remote: Remote, name: str, cache: Path, *, pause: Callable[[float], None] = time.sleep) -> None:
         if not _BRANCH.fullmatch(name) or name.endswith(".lock") or ".lock/" in name:
             raise PolicyError(f"{name!r} is no name of a branch", item="branch", remedy="Give one like main or master.")
         self.remote = remote
         self.name = name
+        self._pause = pause
         place = hashlib.sha256(remote.url.encode()).hexdigest()[:32]
         self._git = Git(cache / f"{place}.git", remote)
         # refs of their own, so that two runs of one machine may share the cache
@@ -179,7 +181,9 @@ class Branch:
         """Make the cache where it is not there, and leave no ref of this run in it.
 
         :raises MirrorError: it cannot be made.
+        :raises DependencyMissingError: there is no git that is new enough.
         """
+        self._git.require()
         folder = self._git.folder
         try:
             if not (folder / "HEAD").exists():
@@ -300,7 +304,7 @@ class Branch:
         new = f"{self._ours}/new"
         self._git.run("fast-import", "--quiet", "--force", "--done", data=_stream(new, head, changes))
         made = self._oid(new)
-        for attempt in range(_ATTEMPTS):
+        for seconds in (*_PAUSES, None):
             # without force: what is no descendant of the branch is refused, and so is who comes second
             code, printed, said = self._git.ended(
                 *("push", "--porcelain", "--no-verify", "--no-signed", *self._git.receiving()),
@@ -313,8 +317,8 @@ class Branch:
             if self.fetch() != head:
                 return None
             # another one holds the lock of the branch, and has not moved it yet
-            if attempt + 1 < _ATTEMPTS:
-                time.sleep(_PAUSE)
+            if seconds is not None:
+                self._pause(seconds)
         raise self._git.failed("push", said + printed)
 
     def _oid(self, ref: str) -> str:

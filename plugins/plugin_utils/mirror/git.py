@@ -25,6 +25,9 @@ from ..errors import DependencyMissingError, MirrorError, PolicyError
 from ..model.redaction import visible
 
 SCHEMES = ("file", "ssh", "https")
+# GIT_CONFIG_GLOBAL: an older one would read the configuration of the user (release notes of git 2.32)
+OLDEST = (2, 32)
+_INSTALL = f"Install git {'.'.join(map(str, OLDEST))} or newer."
 _KEPT = (
     *("PATH", "HOME", "LOGNAME", "USER", "TMPDIR", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"),
     *("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"),
@@ -41,6 +44,7 @@ _RECEIVE = "git -c core.hooksPath=/dev/null -c receive.autogc=false receive-pack
 _SCP = re.compile(r"(?:[A-Za-z0-9._][A-Za-z0-9._-]*@)?[A-Za-z0-9._][A-Za-z0-9._-]*:(?!//)[^\s:@-][^\s@]*")
 # what git says of a repository whose owner is not who runs it (git-config(1) on safe.directory)
 _OF_ANOTHER = b"dubious ownership"
+_VERSION = re.compile(rb"git version (\d{1,9})\.(\d{1,9})")
 _SPOKEN = 300
 
 
@@ -126,6 +130,16 @@ class Git:
     folder: Path
     remote: Remote
 
+    def require(self) -> None:
+        """Raise DependencyMissingError unless there is a git that leaves alone what it is told to."""
+        told = self.run("version")
+        found = _VERSION.match(told)
+        if found is None or (int(found[1]), int(found[2])) < OLDEST:
+            spoken = visible(told.decode("utf-8", "backslashreplace").strip())[:_SPOKEN]
+            raise DependencyMissingError(
+                f"git on the controller is too old, or is none: {spoken}", item="git", remedy=_INSTALL
+            )
+
     def run(self, *args: str, data: Iterable[bytes] = (), fails: Sequence[int] = ()) -> bytes:
         """Run a command to its end and return what it printed.
 
@@ -174,9 +188,7 @@ class Git:
                 start_new_session=True,
             )
         except FileNotFoundError as e:
-            raise DependencyMissingError(
-                "git is not installed on the controller", item="git", remedy="Install git 2.30 or newer."
-            ) from e
+            raise DependencyMissingError("git is not installed on the controller", item="git", remedy=_INSTALL) from e
         try:
             printed, said = process.communicate(b"".join(data), timeout=self.remote.timeout)
         except subprocess.TimeoutExpired as e:

@@ -22,6 +22,8 @@ from ..capture import completeness, normalise
 from ..capture.texts import Pushed
 from ..errors import CaptureError, HoldfastError
 from ..keyring.base import Keyring
+from ..model import sources
+from ..model.component import Component, Handling
 from ..model.platform import RUNNING, TEXT, XML, Item, Platform, Rule
 from ..model.policy import Policy
 from ..model.redaction import LINE_CHARACTERS, Redactor
@@ -33,6 +35,8 @@ from .run_folder import OpenPoint, PointFolder, open_points
 T = t.TypeVar("T")
 
 POINT = "adopted"
+# the platform by whose rules the XML of a datastore is read
+DATASTORE = "netconf"
 LIMIT_BYTES = 64 * 1024 * 1024
 
 _CONFIGURES = re.compile(r"\w+_config")
@@ -100,6 +104,23 @@ class Note:
     def __str__(self) -> str:
         state = f"{self.component} in {self.point}" if self.point else "not adopted"
         return f"{self.host}: {state}, task {self.task!r}" + (f": {self.problem}" if self.problem else "")
+
+
+def is_adopted(component: str) -> bool:
+    """Whether a component has the name of one that was adopted."""
+    return component.startswith(f"{POINT}-")
+
+
+def components(platforms: Iterable[Platform]) -> tuple[Component, ...]:
+    """What is adopted of a host, as if it were declared: no inventory does that, and what is shown is to be masked.
+
+    :param platforms: those by which its texts are written.
+    """
+    handling = Handling(secrets=tuple(dict.fromkeys(rule.pattern for one in platforms for rule in one.secrets)))
+    return tuple(
+        Component(name, (sources.folder(name),), "", "", "", kind=sources.CONTENT, handling=handling)
+        for name in (f"{POINT}-{RUNNING}", *_DATASTORES.values())
+    )
 
 
 def adoptable(action: str, arguments: Mapping[str, t.Any]) -> bool:

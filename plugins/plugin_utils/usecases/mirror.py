@@ -164,7 +164,7 @@ class _Reader:
             found = self._texts[key] = self._read(entry)
             left_out = () if found is None else found.left_out
             self.left_out.update(dict.fromkeys(left_out))
-            if found is None or any(one.reason == mirror_text.UNDECLARED for one in left_out):
+            if found is None or any(one.reason in mirror_text.UNSETTLED for one in left_out):
                 self.unsettled.add(key)
         return self._texts[key]
 
@@ -337,12 +337,13 @@ def _commit(point: Point, change: Change) -> Commit:
 
 
 def author(point: Point) -> str:
-    """Who is named as the author of a point's commit: who asked for its change, else who deployed it.
+    """Who is named as the author of a point's commit: who asked for its change, else who ran it, else who deployed it.
 
     ``Name <mail>``; where no address is given, one that nobody has (RFC 2606, section 2).
     """
-    change = point.body.change
-    given = next((str(change[name]) for name in ("requester", "deployer") if change.get(name)), _NOBODY)
+    change, actor = point.body.change, point.body.actor
+    told = (change.get("requester"), actor.get("awx_user"), actor.get("user"), change.get("deployer"))
+    given = next((str(one) for one in told if one), _NOBODY)
     text = _line(given)
     match = re.fullmatch(r"(?P<name>[^<>]*?)\s*<(?P<mail>[^<>\s]+@[^<>\s]+)>", text)
     if match:

@@ -23,11 +23,15 @@ from ..model.entry import Entry, EntryKind
 from ..model.platform import Platform
 from ..model.point import StreamEntry
 from ..model.redaction import SECRET_CLASS, Blocks, Redactor, is_private, visible
+from . import adopt
 from .open_snapshot import Opened
 
 # of a device the text that stands for it where a host has one file
 _RUNNING = "running"
-UNDECLARED = "not declared, so that its secrets are not known"
+_UNDECLARED = "not declared, so that its secrets are not known"
+_UNKNOWN = "adopted from a device whose platform is not known, so that its secrets are not known"
+# what another inventory lets show
+UNSETTLED = frozenset({_UNDECLARED, _UNKNOWN})
 
 
 class NotMirrored(t.NamedTuple):
@@ -194,9 +198,12 @@ def _not_at_all(component: Component, declared: Component | None, redactor: Reda
     """Why nothing of a component is mirrored; empty where it is."""
     if redactor.wholly:
         return "of class secret"
-    # a pushed text is declared by nobody
-    if declared is None and component.kind != sources.CONTENT and not settings.undeclared:
-        return UNDECLARED
+    if declared is None and not settings.undeclared:
+        # a pushed text is declared by nobody, and an adopted one as far as the platform of its host is known
+        if component.kind != sources.CONTENT:
+            return _UNDECLARED
+        if adopt.is_adopted(component.name) and not settings.secrets:
+            return _UNKNOWN
     if component.kind == sources.DEVICE and _platform(component, declared) is None:
         return "of a platform that is not known"
     return ""

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter.options import Options
 from ansible_collections.holdfast.config.plugins.plugin_utils.adapter.sides import WITH, declared, other_selection
+from ansible_collections.holdfast.config.plugins.plugin_utils.capture import platforms
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import PolicyError
 
 DIGEST = "ab" * 32
@@ -76,6 +77,31 @@ def test_what_is_declared_is_read_from_the_inventory_alone() -> None:
     inventory = {"holdfast_components": [{"name": "ssh", "paths": ["/etc/ssh"], "secrets": ["x"]}]}
     (ssh,) = declared("web1", inventory.get)
     assert (ssh.name, ssh.handling.secrets) == ("ssh", ("x",))
+
+
+@pytest.mark.parametrize("components", [None, [{"name": "ssh", "paths": ["/etc/ssh"]}]])
+def test_what_was_adopted_is_masked_by_the_platform_of_its_host(components: t.Any) -> None:
+    inventory = {"ansible_network_os": "arista.eos.eos", "holdfast_components": components}
+    found = {one.name: one for one in declared("sw1", inventory.get)}
+    adopted = {name for name in found if name.startswith("adopted-")}
+    assert adopted == {"adopted-running", "adopted-netconf", "adopted-netconf-startup"}
+    assert found.keys() - adopted == ({"ssh"} if components else set())
+    for name in adopted:
+        secrets = set(found[name].handling.secrets)
+        for platform in ("eos", "netconf"):
+            assert secrets >= {rule.pattern for rule in platforms.find(platform).secrets}
+
+
+@pytest.mark.parametrize("network_os", [None, "", "nobody.knows.it"])
+def test_of_a_platform_that_is_not_known_nothing_adopted_counts_as_declared(network_os: str | None) -> None:
+    assert declared("sw1", {"ansible_network_os": network_os}.get) == ()
+
+
+def test_what_the_inventory_itself_declares_under_such_a_name_counts() -> None:
+    own = {"name": "adopted-running", "paths": ["/etc/x"], "secrets": ["x"]}
+    inventory = {"ansible_network_os": "eos", "holdfast_components": [own]}
+    listed = [one for one in declared("sw1", inventory.get) if one.name == "adopted-running"]
+    assert [one.handling.secrets for one in listed] == [("x",)]
 
 
 def test_who_compares_need_not_declare_anything() -> None:

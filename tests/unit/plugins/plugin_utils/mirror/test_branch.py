@@ -7,17 +7,23 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import datetime as dt
 import shutil
 import stat
 import subprocess
 import sys
 import threading
-import typing as t
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.holdfast.config.plugins.plugin_utils.errors import MirrorError, NameRefusedError, PolicyError
+from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
+    DependencyMissingError,
+    MirrorError,
+    NameRefusedError,
+    PolicyError,
+)
 from ansible_collections.holdfast.config.plugins.plugin_utils.mirror.branch import Branch, Change, Tree, blob_id
 from ansible_collections.holdfast.config.plugins.plugin_utils.mirror.git import Git, Remote
 from hypothesis import given
@@ -34,8 +40,12 @@ def target(tmp_path: Path) -> Path:
     return bare(tmp_path / "target.git")
 
 
-def branch_of(target: Path, **more: t.Any) -> Branch:
-    return Branch(Remote(str(target), **more), "main", target.parent / "cache")
+def at_once(_seconds: float) -> None:
+    """A pause that takes no time."""
+
+
+def branch_of(target: Path, pause: Callable[[float], None] = at_once) -> Branch:
+    return Branch(Remote(str(target)), "main", target.parent / "cache", pause=pause)
 
 
 def change(written: dict[str, bytes], *removed: str, point: str = "0" * 64, hours: int = 0) -> Change:
@@ -78,6 +88,32 @@ class TestBranch:
             assert second.push(head, [change({"h/app/b": b"2"}, hours=1)])
         assert files(target).keys() == {"h/app/a", "h/app/b"}
         assert len(log(target, "%H")) == 2
+
+    def test_the_lock_of_another_is_waited_for(self, target: Path) -> None:
+        waited: list[float] = []
+
+        def until_it_lets_go(seconds: float) -> None:
+            waited.append(seconds)
+            if sum(waited) > 12:
+                lock.unlink(missing_ok=True)
+
+        with branch_of(target, until_it_lets_go).connected() as branch:
+            head = branch.push(None, [change({"h/app/a": b"1"})])
+            lock = target / "refs" / "heads" / "main.lock"
+            lock.touch()
+            assert branch.push(head, [change({"h/app/a": b"2"}, hours=1)])
+        assert waited == [waited[0] * 2**time for time in range(len(waited))]
+        assert files(target) == {"h/app/a": "2"}
+
+    def test_a_lock_that_nobody_lets_go_of_is_an_error(self, target: Path) -> None:
+        waited: list[float] = []
+        with branch_of(target, waited.append).connected() as branch:
+            head = branch.push(None, [change({"h/app/a": b"1"})])
+            (target / "refs" / "heads" / "main.lock").touch()
+            with pytest.raises(MirrorError, match="push failed"):
+                branch.push(head, [change({"h/app/a": b"2"}, hours=1)])
+        assert 12 < sum(waited) < 20
+        assert files(target) == {"h/app/a": "1"}
 
     def test_the_same_commits_have_the_same_ids(self, tmp_path: Path) -> None:
         heads = set()
@@ -224,10 +260,25 @@ class TestNothingElseRuns:
         ssh.write_text("#!/bin/sh\nexec sleep 600\n")
         ssh.chmod(0o755)
         monkeypatch.setenv("PATH", f"{ssh.parent}:/usr/bin:/bin")
-        remote = Remote("git@example.net:mirror.git", timeout=1)
-        slow = Branch(remote, "main", tmp_path / "cache")
-        with slow.connected() as branch, pytest.raises(MirrorError, match="within 1"):
-            branch.fetch()
+        remote = Remote("git@example.net:mirror.git")
+        hasty = Branch(dataclasses.replace(remote, timeout=1), "main", tmp_path / "cache")
+        # only what hangs has so little time
+        with Branch(remote, "main", tmp_path / "cache").connected(), pytest.raises(MirrorError, match="within 1"):
+            hasty.fetch()
+
+    @pytest.mark.parametrize("told", ["git version 2.31.9", "git version 1.99.0", "x\x1b[31m"])
+    def test_one_that_would_read_the_configuration_of_the_user_is_refused(
+        self, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+    ) -> None:
+        (tmp_path / "bin").mkdir()
+        program = tmp_path / "bin" / "git"
+        program.write_text(f"#!/bin/sh\necho '{told}'\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+        with pytest.raises(DependencyMissingError) as caught, branch_of(target).connected():
+            pass
+        assert (caught.value.remedy, "\x1b" in str(caught.value)) == ("Install git 2.32 or newer.", False)
+        assert not (target.parent / "cache").exists()
 
     def test_the_cache_is_its_users_alone(self, target: Path) -> None:
         with branch_of(target).connected():

@@ -13,8 +13,9 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.capture import dev
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture import platforms
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import Component
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.difference import BY_CONTENT, BY_DIGESTS, Comparison
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Policy, read_policy
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Policy, read_policy, read_pushed
 from ansible_collections.holdfast.config.plugins.plugin_utils.render import text
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import adopt
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.choose import Selection
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.compare import compare
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.states import Live, LookedAt, Sealed
@@ -114,3 +115,19 @@ def test_a_platform_masks_its_secrets_where_the_component_is_declared_no_more(se
     newest = Sealed("h", Selection(newest=True))
     outcome = compare(setting.lab.repository, setting.lab.keyring, newest, newest, declared=(), content=True)
     assert "community" in str(outcome.redactor("device").secrets)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_was_adopted_is_masked_by_a_known_platform_else_that_is_said(lab: Lab, known: bool) -> None:
+    points = []
+    for place in (b"one", b"two"):
+        content = [{"name": "adopted-running", "text": b"daemon TerminAttr exec -cvauth=key,CANARY-%s,x\n" % place}]
+        folder = lab.folder()
+        lab.open(folder)
+        pushed = read_pushed(host="h", content=content)
+        lab.snapshot(folder, MemorySource({}), policy=lambda own=pushed: own, pushed=("adopted-running",))
+        points.append(Sealed("h", Selection(point=lab.seal(folder).id)))
+    declared = adopt.components([platforms.find("eos")]) if known else ()
+    outcome = compare(lab.repository, lab.keyring, *points, declared=declared, content=True)
+    assert ("CANARY" in text.page(outcome)) != known
+    assert ("is not declared" in str(outcome.warnings)) != known

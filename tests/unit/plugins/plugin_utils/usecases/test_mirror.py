@@ -31,6 +31,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.mirror.paths impor
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import Component
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.content import ComponentContent, PlainFingerprint
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Policy, read_pushed
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import adopt
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import mirror as mirrors
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.mirror import Mirrored
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.mirror_text import Settings
@@ -226,6 +227,25 @@ class TestHistory:
 
 
 @pytest.mark.parametrize(
+    ("change", "actor", "author"),
+    [
+        ({}, {"user": "ops", "controller": "c1"}, "ops <ops@holdfast.invalid>"),
+        ({}, {"user": "awx", "awx_user": "ada"}, "ada <ada@holdfast.invalid>"),
+        (
+            {"requester": "Ada Lovelace", "deployer": "x"},
+            {"user": "ops"},
+            "Ada Lovelace <ada.lovelace@holdfast.invalid>",
+        ),
+    ],
+)
+def test_the_author_is_who_asked_or_who_ran_it(
+    mirror: Mirror, change: dict[str, str], actor: dict[str, str], author: str
+) -> None:
+    run(mirror.lab, change=change, actor=actor)
+    assert [one.author for one in mirror.run().commits] == [author]
+
+
+@pytest.mark.parametrize(
     ("change", "author"),
     [
         ({}, NOBODY),
@@ -308,12 +328,12 @@ class TestSecrets:
             mirrors.require_sound(done, {})
 
 
-def push(lab: Lab, text: bytes, **more: t.Any) -> None:
+def push(lab: Lab, text: bytes, name: str = "router", **more: t.Any) -> None:
     """A run in which a task pushes a text for a host, as one that gets it from a device does."""
     folder = lab.folder()
     lab.open(folder, "h")
-    content = [{"name": "router", "text": text, **more}]
-    lab.snapshot(folder, MemorySource({}), "h", lambda: read_pushed(host="h", content=content), pushed=("router",))
+    content = [{"name": name, "text": text, **more}]
+    lab.snapshot(folder, MemorySource({}), "h", lambda: read_pushed(host="h", content=content), pushed=(name,))
     lab.seal(folder)
 
 
@@ -328,6 +348,40 @@ class TestTexts:
         push(mirror.lab, b"! Last change 2\nhostname r1\nsnmp-server community other\n", **more)
         done = mirror.run()
         assert (done.waiting, done.commits) == (1, ())
+
+
+# no general pattern knows what its platform does
+ADOPTED = b"hostname r1\n daemon TerminAttr exec -cvauth=key," + SECRET + b",x\n"
+
+
+class TestAdopted:
+    def test_the_platform_of_its_host_masks_it(self, mirror: Mirror) -> None:
+        push(mirror.lab, ADOPTED, "adopted-running")
+        mirror.declared = lambda _name, _host: adopt.components([platforms.find("eos")])  # type: ignore[method-assign]
+        assert mirror.run().commits
+        assert mirror.files.keys() == {"h/adopted-running/text"}
+        assert "hostname r1\n" in mirror.files["h/adopted-running/text"]
+        assert SECRET not in everything(mirror.target)
+
+    @pytest.mark.parametrize("known", [(), None])
+    def test_of_no_known_platform_it_is_left_out_until_one_is_known(self, mirror: Mirror, known: t.Any) -> None:
+        push(mirror.lab, ADOPTED, "adopted-running")
+        mirror.declared = lambda _name, _host: known  # type: ignore[method-assign]
+        done = mirror.run()
+        assert not done.commits
+        assert [(one.component, "platform is not known" in one.reason) for one in done.not_mirrored] == [
+            ("adopted-running", True)
+        ]
+        assert not git(mirror.target, "for-each-ref")
+        known = adopt.components([platforms.find("eos")])
+        assert mirror.run().commits
+        assert SECRET not in everything(mirror.target)
+
+    @pytest.mark.parametrize("asked", [{"secrets": ("cvauth",)}, {"undeclared": True}])
+    def test_it_may_be_asked_for(self, mirror: Mirror, asked: dict[str, t.Any]) -> None:
+        push(mirror.lab, ADOPTED, "adopted-running")
+        assert mirror.run(**asked).commits
+        assert (SECRET in everything(mirror.target)) == ("undeclared" in asked)
 
 
 class Router(Source):
@@ -482,13 +536,13 @@ class TestTogether:
         def mirrors_it() -> None:
             # of one machine, with one cache
             own = Mirror(file_lab, target)
-            start.wait(60)
+            start.wait(300)
             made.put(len(own.run().commits))
 
         def pushes_something_else() -> None:
             work = tmp_path / "work"
             git(tmp_path, "clone", "--quiet", str(target), str(work))
-            start.wait(60)
+            start.wait(300)
             for number in range(5):
                 for _attempt in range(100):
                     git(work, "fetch", "--quiet")
@@ -505,9 +559,9 @@ class TestTogether:
         processes = [context.Process(target=work) for work in works]
         for process in processes:
             process.start()
-        counts = [made.get(timeout=60) for _mirror in range(2)]
+        counts = [made.get(timeout=300) for _mirror in range(2)]
         for process in processes:
-            process.join(60)
+            process.join(300)
             assert process.exitcode == 0
         # the same commits are made by who comes later, or none
         assert 4 <= sum(counts) <= 8
