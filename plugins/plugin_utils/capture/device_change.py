@@ -89,6 +89,8 @@ class Change(abc.ABC):
     outlives: bool = True
     # it can be told to go back
     reverts: bool = False
+    # that counts from the last commit: said where this change is not the last, it goes back too far
+    steps_back: bool = False
     # what runs and what it starts with are two
     saves: bool = False
 
@@ -140,6 +142,7 @@ class CliChange(Change):
         restore = self.restore
         self.timer = restore.timer
         self.reverts = bool(restore.revert)
+        self.steps_back = restore.steps_back
         self.saves = bool(restore.save)
         # one that is no template must not be found out when half of it is done
         for command in (*restore.upload_begin, restore.upload_end, *restore.enter, *restore.check, *restore.apply):

@@ -165,8 +165,9 @@ class Restore:
     ``upload`` is how the text gets there: ``sftp``, ``scp``, ``terminal`` (typed, ended by ``upload_end``) or empty.
     ``check`` validates and changes nothing. ``apply`` makes the change, under a timer where ``timer`` is true;
     ``confirm`` stops the timer, ``revert`` takes the change back at once, ``discard`` removes what was put there,
-    ``save`` makes what runs the startup configuration. ``partial`` match lines of an answer by which a part was not
-    applied. ``enter`` and ``exit`` surround typed lines.
+    ``save`` makes what runs the startup configuration. ``steps_back`` says that ``revert`` counts from the last commit,
+    whoever made it: where that is not the change, it goes back too far. ``partial`` match lines of an answer by which a
+    part was not applied. ``enter`` and ``exit`` surround typed lines.
 
     The order is ``upload_begin``, the text, ``upload_end``, ``enter``, computed lines (of ``candidate``), ``check``,
     ``apply``, ``exit``. The text is read again then, in a new session where a timer runs, before ``confirm`` or
@@ -192,6 +193,7 @@ class Restore:
     partial: tuple[Rule, ...] = ()
     questions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     timer: bool = False
+    steps_back: bool = False
     item: str = RUNNING
 
 

@@ -49,6 +49,8 @@ STARTUP = "startup"
 _AS_BEFORE = "The device is as it was before."
 # looks after which a device that was lost while it applied is not waited for any more
 _LOOKS = 10
+# part of the timer after which a revert may come too late for it, and the device's own is waited for
+_LATE = 0.8
 # as devices spell the line by which they name themselves: at the top, in one of these blocks, as a path, as an element
 _HOSTNAME = re.compile(r"(?:set\s+(?:system\s+)?)?(?:hostname|host-name|switchname|sysname)\s+[\"']?([^\s\"';{}]+)")
 _SYSTEM = ("system", "config system global")
@@ -279,6 +281,7 @@ class _Work:
         self.saved = False
         self.armed = False
         self.minutes = 0
+        self.begun = 0.0
         self.live = b""
         self._session: Session | None = None
         declared = way.declared.get(sealed.component.name)
@@ -480,7 +483,7 @@ class _Work:
         lost: CaptureError | None = None
         self.armed = change.timer
         self.minutes = self.way.order.minutes if change.timer else 0
-        begun = time.monotonic()
+        self.begun = time.monotonic()
         self.session.be_patient(self._patience)
         try:
             with timed(self.seconds, "apply"):
@@ -502,16 +505,13 @@ class _Work:
         left = self._differs(now)
         if left:
             if lost is not None and self._normal(now) == self._normal(live):
-                self._discard(change)
-                late = f"{_AS_BEFORE} Should it go on all the same: {self._timer}" if self.armed else None
-                why = f"the device was lost while it applied: {lost.message}"
-                raise self._error(why, undone=True, remedy=late)
+                raise self._without_effect(change, live, lost)
             raise self._mismatch(now, lost, self._taken_back(change, live))
         with timed(self.seconds, "confirm"):
             self._confirm(change)
             self.armed = False
             # a device whose timer has ended meanwhile may take a confirmation of nothing without a word
-            if change.timer and time.monotonic() - begun > self.way.order.minutes * 60 / 2:
+            if change.timer and self._is_past(0.5):
                 now = self._captured()
         self._discard(change)
         if self._differs(now):
@@ -519,8 +519,16 @@ class _Work:
 
     @property
     def _patience(self) -> float:
-        """For how many seconds an answer is waited for while the device applies: after the timer it tells nothing."""
-        return self.way.order.minutes * 60.0
+        """For how many seconds an answer is waited for while the device applies: it needs time to go back, too."""
+        return self.way.order.minutes * (30.0 if self.armed else 60.0)
+
+    def _is_past(self, part: float) -> bool:
+        """Whether more than that part of the timer's minutes has gone by since the change was begun."""
+        return time.monotonic() - self.begun > self.way.order.minutes * 60 * part
+
+    def _wait(self) -> None:
+        """Give the device a tenth of the timer's minutes before it is looked at again."""
+        self.device.pause(self.way.order.minutes * 6.0)
 
     def _settled(self, lost: CaptureError) -> bytes:
         """What a device has that was lost while it applied: it may go on with that when nobody is there to hear.
@@ -532,11 +540,22 @@ class _Work:
             if not self._differs(now):
                 return now
             before = now
-            self.device.pause(self._patience / 10)
+            self._wait()
             now = self._captured()
             if self._normal(now) == self._normal(before):
                 return now
         raise self._lost(lost)
+
+    def _without_effect(self, change: Change, live: bytes, lost: CaptureError) -> RestoreError:
+        """The error for a device that was lost while it applied, and shows what it had: it may go on all the same."""
+        if not (change.reverts or change.timer):
+            if self._restoring.discard:
+                self.warnings.append("What was put on the device is there still.")
+            return self._lost(lost)
+        late = f"Should it go on all the same: {self._timer}" if self.armed else ""
+        undone, more = self._taken_back(change, live)
+        remedy = " ".join((*more, *((_AS_BEFORE, late) if undone else ()))).strip()
+        return self._error(f"the device was lost while it applied: {lost.message}", undone=undone, remedy=remedy)
 
     def _let_in(self, change: Change, live: bytes) -> None:
         """Log in beside the session that has to confirm: a configuration that shuts its sender out must not be kept.
@@ -595,7 +614,7 @@ class _Work:
         try:
             self.session.be_patient(self._patience)
             if change.reverts:
-                said += self._told(change.revert())
+                said += self._told(self._reverted(change, live))
             elif not change.timer:
                 back = self._candidate(self._captured(), live)
                 # what is there, or locked, is in the way of what goes there now
@@ -610,6 +629,21 @@ class _Work:
         if undone:
             self.armed = False
         return undone, (*((f"What it said to that: {'; '.join(said)}.",) if said else ()), *more)
+
+    def _reverted(self, change: Change, live: bytes) -> Sequence[Refusal]:
+        """Have the device go back to *live*; one that counts commits only where the last one is this change."""
+        if not change.steps_back:
+            return change.revert()
+        before = self._normal(live)
+        if self._normal(self._captured()) == before:
+            return ()
+        if not (change.timer and self._is_past(_LATE)):
+            return change.revert()
+        for _look in range(_LOOKS):
+            self._wait()
+            if self._normal(self._captured()) == before:
+                break
+        return ()
 
     def _is_as_before(self, live: bytes) -> tuple[bool, tuple[str, ...]]:
         """Capture again and look whether the device is as it was."""
@@ -626,7 +660,8 @@ class _Work:
         minutes = self.way.order.minutes
         if not self.armed:
             return "No timer takes it back."
-        return f"A timer of the device takes it back {minutes} minutes after it was applied."
+        over = ": that should be over by now" if self._is_past(1) else ""
+        return f"A timer of the device takes it back {minutes} minutes after it was applied{over}."
 
     def _discard_anew(self, change: Change) -> None:
         """Discard over a new login: where an answer did not come, nobody knows in what mode the old one is."""

@@ -133,6 +133,7 @@ def test_the_steps_of_the_platforms_of_the_collection(name: str) -> None:
     if restore.timer:
         assert "7" in given or "420" in given
         assert change.reverts or change.outlives
+    assert change.steps_back == any(command.startswith("rollback 1") for command in restore.revert)
     assert "reload" not in given.replace("joe on c1  reload", "")
 
 

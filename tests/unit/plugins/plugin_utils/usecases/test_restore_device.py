@@ -17,6 +17,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.capture import nor
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.device import Device as DeviceSource
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.device_change import CliChange, Order
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
+    CaptureError,
     MismatchError,
     NotFoundError,
     PolicyError,
@@ -154,6 +155,21 @@ def replaced(lab: Lab) -> Bench:
 
 
 @pytest.fixture
+def counted(replaced: Bench) -> Bench:
+    """One whose way back is by one commit, whatever that was; what it was given lately it has changed."""
+    replaced.router.platform = restoring_otherwise(steps_back=True, partial=())
+    replaced.router.running = BROKEN
+    replaced.router.rejects = ("description",)
+    return replaced
+
+
+def restoring_otherwise(**changes: t.Any) -> Platform:
+    restore = REPLACED.restore
+    assert restore is not None
+    return dataclasses.replace(REPLACED, restore=dataclasses.replace(restore, **changes))
+
+
+@pytest.fixture
 def typed(lab: Lab) -> Bench:
     return sealed(lab, TYPED)
 
@@ -244,8 +260,8 @@ class TestSuccess:
         replaced.router.running = BROKEN
         done = replaced.restore()
         assert (replaced.router.logins, done.minutes, replaced.router.files) == (2, 5, {})
-        # an answer that comes after the timer's end tells nothing any more
-        assert replaced.router.patience == 300
+        # an answer that comes late leaves no time to take it back before the timer does
+        assert replaced.router.patience == 150
 
     def test_what_is_loaded_has_no_header(self, replaced: Bench) -> None:
         replaced.router.running = BROKEN
@@ -485,6 +501,70 @@ class TestFailure:
             assert router.running == BROKEN
         assert replaced.result == ("equal" if late else "undone")
 
+    def test_one_that_may_go_on_with_it_is_told_to_go_back(self, replaced: Bench) -> None:
+        replaced.router.running = BROKEN
+        replaced.router.dies_at = "configure replace"
+        replaced.refused(UndoneError)
+        assert "configure revert now" in replaced.router.said
+        assert replaced.router.files == {}
+
+    def test_one_that_may_go_on_and_has_no_way_back_is_unknown(self, replaced: Bench) -> None:
+        router = replaced.router
+        router.platform = restoring_otherwise(timer=False, revert=(), confirm=())
+        router.running = BROKEN
+        router.dies_at = "configure replace"
+        error = replaced.refused(RestoreError)
+        assert (error.details, replaced.result) == ({"undone": False}, "unknown")
+        assert "lost in the middle of a restore" in error.message
+        assert "What was put on the device is there still." in (error.remedy or "")
+        # it may be reading it
+        assert len(router.files) == 1
+
+    def test_a_way_back_that_counts_is_not_gone_where_nothing_was_changed(self, counted: Bench) -> None:
+        done = Talk._done
+
+        def nothing(talk: Talk, command: str) -> str:
+            return "warning: nothing to do" if command.startswith("configure replace") else done(talk, command)
+
+        with mock.patch.object(Talk, "_done", nothing):
+            assert counted.refused(MismatchError).details["undone"]
+        assert "configure revert now" not in counted.router.said
+        assert counted.router.running == BROKEN
+
+    def test_a_way_back_that_counts_is_gone_where_the_change_was_the_last(self, counted: Bench) -> None:
+        assert counted.refused(MismatchError).details["undone"]
+        assert "configure revert now" in counted.router.said
+        assert (counted.router.running, counted.pauses) == (BROKEN, [])
+
+    def test_a_way_back_that_counts_is_not_gone_blindly(self, counted: Bench) -> None:
+        read, texts = Talk.read, iter([True, True, False])
+
+        def seldom(talk: Talk, item: t.Any) -> bytes:
+            if not next(texts, True):
+                raise CaptureError("half of it came")
+            return read(talk, item)
+
+        with mock.patch.object(Talk, "read", seldom):
+            error = counted.refused(MismatchError)
+        assert "It could not be taken back (half of it came). A timer of the device takes it back" in str(error)
+        assert "configure revert now" not in counted.router.said
+
+    def test_late_the_timer_is_waited_for_and_not_counted(self, counted: Bench) -> None:
+        router = counted.router
+        # any time is more than a part of none
+        counted.minutes = 0
+        with mock.patch.object(counted, "pauses", mock.Mock(append=lambda _seconds: router.lapse())):
+            assert counted.refused(MismatchError).details["undone"]
+        assert "configure revert now" not in router.said
+        assert router.running == BROKEN
+
+    def test_a_timer_that_should_be_over_is_said_to_be(self, counted: Bench) -> None:
+        counted.minutes = 0
+        error = counted.refused(MismatchError)
+        assert not error.details["undone"]
+        assert "after it was applied: that should be over by now." in (error.remedy or "")
+        assert len(counted.pauses) == 10
+
     def test_a_commit_that_goes_on_after_the_loss_is_waited_for(self, replaced: Bench) -> None:
         router = replaced.router
         router.running = BROKEN
@@ -561,13 +641,14 @@ class TestFailure:
         assert "lost in the middle" in error.message
         assert (replaced.result, router.pending) == ("unknown", BROKEN)
 
-    def test_typed_lines_that_are_cut_off_are_taken_back(self, typed: Bench) -> None:
+    def test_typed_lines_that_are_cut_off_may_still_work(self, typed: Bench) -> None:
         router = typed.router
         router.running = BROKEN
         router.dies_at = "end"
-        error = typed.refused(UndoneError)
-        assert "lost while it applied" in error.message
-        assert "No timer" not in str(error)
+        error = typed.refused(RestoreError)
+        assert "lost in the middle of a restore" in error.message
+        assert "No timer takes it back." in str(error)
+        assert typed.result == "unknown"
 
     def test_not_saved(self, bench: Bench) -> None:
         bench.router.running = BROKEN
