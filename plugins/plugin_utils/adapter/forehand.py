@@ -52,15 +52,17 @@ def _named(task: Task) -> Iterator[str]:
         inventory = manager._inventory
         seen: set[frozenset[str]] = set()
         for host in filter(None, map(inventory.get_host, hosts)):
-            kind = frozenset(group.name for group in host.get_groups())
-            own = _NETWORK_OS in host.vars
-            if kind in seen and not own:
-                continue
-            if len(seen) >= _MOST_KINDS:
-                return
-            seen.add(kind)
-            variables: Mapping[str, t.Any] = manager.get_vars(play=play, host=host, include_hostvars=False)
-            value = variables.get(_NETWORK_OS)
+            if _NETWORK_OS in host.vars:
+                value = host.vars[_NETWORK_OS]
+            else:
+                kind = frozenset(group.name for group in host.get_groups())
+                if kind in seen:
+                    continue
+                if len(seen) >= _MOST_KINDS:
+                    return
+                seen.add(kind)
+                variables: Mapping[str, t.Any] = manager.get_vars(play=play, host=host, include_hostvars=False)
+                value = variables.get(_NETWORK_OS)
             if isinstance(value, str):
                 yield str(value)
     except (AnsibleError, AttributeError):

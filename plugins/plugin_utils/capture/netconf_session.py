@@ -17,6 +17,7 @@ import logging
 import re
 import socket
 import threading
+import time
 import typing as t
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -323,9 +324,14 @@ def _log_in(link: t.Any, reach: Reach) -> None:
             remedy = "Correct it, or give the right to read it."
             raise PolicyError(why, host=reach.device, item=name, remedy=remedy) from None
     late = threading.Event()
+    way: list[socket.socket] = []
 
     def cut() -> None:
         late.set()
+        with contextlib.suppress(Exception):
+            # a login that has only begun has no transport yet
+            for one in way:
+                one.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(Exception):
             link.transport.close()
 
@@ -335,8 +341,11 @@ def _log_in(link: t.Any, reach: Reach) -> None:
     let_in = False
     clock.start()
     try:
+        way.append(_reached(reach))
+        if late.is_set():
+            raise _slow(reach)
         link.connect(
-            sock=socket.create_connection((reach.address, reach.port), reach.login_seconds),
+            sock=way[0],
             host=reach.address,
             port=reach.port,
             timeout=reach.login_seconds,
@@ -363,8 +372,29 @@ def _log_in(link: t.Any, reach: Reach) -> None:
             raise _slow(reach)
     finally:
         clock.cancel()
-        if not let_in and link.transport is not None:
-            link.transport.close()
+        if not let_in:
+            for one in (link.transport, *way):
+                if one is not None:
+                    one.close()
+
+
+def _reached(reach: Reach) -> socket.socket:
+    """A connection to the first address of a device that takes one; ``login_seconds`` are for all of them together."""
+    end = time.monotonic() + reach.login_seconds
+    fault = OSError()
+    for family, kind, protocol, _name, address in socket.getaddrinfo(
+        reach.address, reach.port, type=socket.SOCK_STREAM
+    ):
+        way = socket.socket(family, kind, protocol)
+        try:
+            way.settimeout(max(end - time.monotonic(), 0.001))
+            way.connect(address)
+        except OSError as e:
+            way.close()
+            fault = e
+        else:
+            return way
+    raise fault
 
 
 def _slow(reach: Reach) -> ConnectionLostError:

@@ -40,6 +40,8 @@ _DIFFERENT, _MOST_WITNESSES = 8, 100
 _PROOFS, _BARE_PROOFS = 2, 4
 _CODEC, _KEEP = "utf-8", "surrogateescape"
 _ENDS = re.compile(rb"\r+\n")
+# blanks between the two characters that end a line, which they would overwrite
+_OVER = re.compile(rb"\r( +)\r*\n")
 _DRAWS = re.compile(rb"[\x00\x07\x08\x0b\x0c\x0e\x0f\x1b\x7f]|\r(?!\r*\n)")
 # ECMA-48, 5.4 and 5.6: control sequences, strings up to their terminator, and the two- and three-character ones
 _SEQUENCE = re.compile(
@@ -190,6 +192,7 @@ class Terminal:
         self._begun = False
         self._passed = 0
         self._sent: list[_Witness] = []
+        self._over: set[int] = set()
         self._paged = 0
         self._mark = b""
         self._keyed = self._erasing = False
@@ -282,6 +285,8 @@ class Terminal:
             self._text += head
         if not block:
             return
+        if self._sent:
+            self._over.update(len(found[1]) for found in _OVER.finditer(block))
         if _DRAWS.search(block) or (self._sent and self._pager):
             block = b"".join(self._row(line) + _NEW_LINE for line in block[:-1].split(_NEW_LINE))
         self._text += _ENDS.sub(_NEW_LINE, block)
@@ -485,15 +490,29 @@ class Terminal:
 
     def _close(self, prompt: str, rounds: list[_Round]) -> None:
         first = rounds[-1]
-        if not self._learn:
-            for one in self._sent:
-                echo = f"{one.line}{'  ' * one.pairs}\n".encode(_CODEC, _KEEP)
-                if one.offset < first.offset and self._text.startswith(echo, one.offset):
-                    raise CaptureError("mixes what is typed into its answer", host=self._device, remedy=_LOOK)
+        if not self._learn and self._is_mixed(first.offset):
+            raise CaptureError("mixes what is typed into its answer", host=self._device, remedy=_LOOK)
         del self._text[first.offset :]
         self._text += first.stem.encode(_CODEC, _KEEP)
         self._prompt, self._between = prompt, rounds[0].between
         self.whole = True
+
+    def _is_mixed(self, stop: int) -> bool:
+        """Whether an answer, up to here, holds what was typed: a terminal that repeats at once puts it anywhere.
+
+        The device may repeat the command a second time, and a witness stands at the end of any line from where it was
+        sent on. A text that holds by itself what looks so is refused with them.
+        """
+        for line in bytes(self._text[: min(stop, _TAIL_BYTES)]).split(_NEW_LINE):
+            shown = line.decode(_CODEC, _KEEP).strip().removeprefix(self._prompt).strip()
+            if shown == self._command.strip():
+                return True
+            if shown:
+                break
+        return any(
+            2 * one.pairs in self._over or self._text.find(b"  " * one.pairs + _NEW_LINE, one.offset, stop) >= 0
+            for one in self._sent
+        )
 
 
 def _plain(rounds: list[_Round]) -> list[_Round]:

@@ -15,7 +15,8 @@ import re
 from .platform import BRACES, NESTED
 
 _QUOTE, _COMMENT = '"', "*/"
-_OPENS = {BRACES: re.compile(r'"|/\*|##'), NESTED: re.compile(r'"|^\s*#')}
+# a comment stands apart from what is before it: interfaces and addresses hold its signs, as ge-0/0/* does
+_OPENS = {BRACES: re.compile(r'"|(?<!\S)(?:/\*|##)'), NESTED: re.compile(r'"|^\s*#')}
 _CLOSES = {_QUOTE: re.compile(r'\\.|"'), _COMMENT: re.compile(r"\*/")}
 _OPENED = {'"': _QUOTE, "/*": _COMMENT}
 

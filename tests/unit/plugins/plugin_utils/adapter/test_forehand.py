@@ -43,6 +43,7 @@ IOS = {"ansible_network_os": "cisco.ios.ios"}
         ({"web": {"hosts": {"w1": {}}}, "net": {"hosts": {"r1": {}}, "vars": IOS}}, {}, ("ios",)),
         ({"net": {"hosts": {"r1": {}, "r2": {}}}}, {"net": "ansible_network_os: frr"}, ("frr",)),
         ({"net": {"hosts": {"r1": {}, "r2": IOS}}}, {}, ("ios",)),
+        ({"net": {"hosts": {"r1": IOS, "r2": {}}}}, {"net": "ansible_network_os: frr"}, ("ios", "frr")),
         ({"net": {"hosts": {"r1": {}}, "vars": {"ansible_network_os": "no.such.os"}}}, {}, ()),
         ({"net": {"hosts": {"r1": {}}, "vars": {"ansible_network_os": ["ios"]}}}, {}, ()),
     ],
@@ -51,3 +52,19 @@ def test_devices_are_found_where_the_inventory_says_so(
     tmp_path: Path, inventory: t.Any, files: dict[str, str], found: tuple[str, ...]
 ) -> None:
     assert forehand.for_devices(task(tmp_path, inventory, **files)) == found
+
+
+def test_hosts_that_say_so_themselves_are_not_looked_at_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = task(tmp_path, {"net": {"hosts": {f"r{number}": IOS for number in range(200)}}})
+    looks = []
+    get_vars = VariableManager.get_vars
+
+    def counted(*told: t.Any, **more: t.Any) -> t.Any:
+        looks.append(more.get("host"))
+        return get_vars(*told, **more)
+
+    monkeypatch.setattr(VariableManager, "get_vars", counted)
+    assert forehand.for_devices(given) == ("ios",)
+    assert [host for host in looks if host] == []

@@ -163,6 +163,22 @@ def test_blocks_in_values_of_several_lines_are_none(style: str) -> None:
     assert not any(whole(item, QUOTED[style][:cut], style) for cut in cuts if QUOTED[style][:cut].count(b"\n") >= begun)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "<ge-0/0/*> {\n}",
+        "<*-*/*/*> {\n}",
+        "member ge-0/0/*;",
+        "list [ www.example.com/* *.example.org/ ];",
+        'a##b "\n}\n";',
+    ],
+)
+def test_signs_of_comments_in_words_begin_none(line: str) -> None:
+    text = f"a {{\n{line}\n}}\nsystem {{\n    user a;\n}}\n".encode()
+    assert whole(BRACE_ITEM, text, BRACES)
+    assert not whole(BRACE_ITEM, text.replace(b"\n}\nsystem", b"\nsystem"), BRACES)
+
+
 def test_texts_about_a_device_have_quotes_as_they_like() -> None:
     disks = Item("inventory", "show disks", "what it has", form=TEXT)
     for style in (BRACES, NESTED):

@@ -255,6 +255,14 @@ class TestData:
                 for line in hostile:
                     expression.search(line)
 
+    @pytest.mark.parametrize("blank", [" ", "\t"], ids=["blanks", "tabs"])
+    def test_a_line_of_blanks_costs_what_it_is_long(self, name: str, blank: str) -> None:
+        expressions = [re.compile(one) for one in sorted(expressions_of(platforms.find(name)))]
+        # what takes the square of this takes minutes, and what does not takes milliseconds
+        with bounded(10.0):
+            for expression in expressions:
+                expression.search(f"{blank * 100_000}x")
+
 
 @each
 class TestSamples:

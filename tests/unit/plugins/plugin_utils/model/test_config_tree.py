@@ -155,6 +155,26 @@ def test_values_and_comments_of_several_lines_open_and_close_no_block() -> None:
     assert config_tree.lines(config_tree.parse(braces, Structure(BRACES))) == config_tree.split(braces)
 
 
+def test_signs_of_comments_in_words_begin_none() -> None:
+    text = """a {
+    <ge-0/0/*> {
+        mtu 9000;
+    }
+    <*-*/*/*> {
+        mtu 1500;
+    }
+    member ge-0/0/*;
+    list [ www.example.com/* *.example.org/ ];
+}
+/* note */
+b;
+"""
+    blocks = [("<ge-0/0/*>", ["mtu 9000"]), ("<*-*/*/*>", ["mtu 1500"])]
+    tree = config_tree.parse(text, Structure(BRACES, comment=r"^\s*/\*"))
+    assert told(tree.nodes) == [("a", [*blocks, "member ge-0/0/*", "list [ www.example.com/* *.example.org/ ]"]), "b"]
+    assert tree.whole
+
+
 def test_a_quote_that_nothing_closes_is_none_and_is_looked_for_once() -> None:
     tree = config_tree.parse('config a\n    set b "c\nend\n' + 'set x \\"\n' * 30_000, Structure(NESTED))
     assert told(tree.nodes)[0] == ("config a", ['set b "c'])
