@@ -136,16 +136,22 @@ def read(path: Path, found: os.stat_result | None = None) -> tuple[Preset | None
 @functools.cache
 def _read(path: Path, _mtime_ns: int, _size: int) -> tuple[Preset | None, tuple[Finding, ...]]:
     findings: list[Finding] = []
+    value = load(path, findings)
     preset = None
+    if not findings:
+        preset = judge(value, name=path.name.removesuffix(_SUFFIX), where=str(path), findings=findings)
+    return None if findings else preset, tuple(findings)
+
+
+def load(path: Path, findings: list[Finding]) -> t.Any:
+    """The value of a file of YAML; what keeps it from being read is added to *findings*."""
     try:
-        value = safe_yaml.load(path.read_bytes())
+        return safe_yaml.load(path.read_bytes())
     except OSError as e:
         findings.append(Finding(str(path), f"cannot be read ({e.strerror})", "Let this user read it."))
     except FormatError as e:
         findings.append(Finding(str(path), e.message, "Correct it there."))
-    else:
-        preset = judge(value, name=path.name.removesuffix(_SUFFIX), where=str(path), findings=findings)
-    return None if findings else preset, tuple(findings)
+    return None
 
 
 def judge(value: t.Any, *, name: str, where: str, findings: list[Finding]) -> Preset:

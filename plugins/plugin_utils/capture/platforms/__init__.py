@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ... import safe_yaml
-from ...errors import FormatError, PolicyError
+from ...errors import PolicyError
 from ...model import platform as model
 from ...model.platform import Platform, Restore, Rule
 from ...model.policy import COMPONENT_NAME, Finding
@@ -122,14 +122,9 @@ def read(path: Path) -> tuple[Platform | None, tuple[Finding, ...]]:
 @functools.cache
 def _read(path: Path, _mtime_ns: int, _size: int) -> tuple[Platform | None, tuple[Finding, ...]]:
     findings: list[Finding] = []
+    value = presets.load(path, findings)
     platform = None
-    try:
-        value = safe_yaml.load(path.read_bytes())
-    except OSError as e:
-        findings.append(Finding(str(path), f"cannot be read ({e.strerror})", "Let this user read it."))
-    except FormatError as e:
-        findings.append(Finding(str(path), e.message, "Correct it there."))
-    else:
+    if not findings:
         platform = judge(value, name=path.name.removesuffix(_SUFFIX), where=str(path), findings=findings)
     return platform, tuple(findings)
 
