@@ -48,6 +48,8 @@ PLAYS: Mapping[str, Sequence[tuple[str, Sequence[Mapping[str, t.Any]]]]] = {
         ("all", [SEAL]),
     ],
 }
+# what fails there fails the seal: Ansible would end before it where all of them fail
+_FAILING: Mapping[str, Mapping[str, bool]] = {"remaining": {"ignore_errors": True, "ignore_unreachable": True}}
 
 _BARE = """\
 import asyncio, json, sys
@@ -109,7 +111,10 @@ class Devices:
         (self.path / "bare.py").write_text(_BARE)
         (self.path / "cli_backup.json").write_text(json.dumps(_CLI_BACKUP))
         for name, plays in PLAYS.items():
-            written = [{"hosts": hosts, "gather_facts": False, "tasks": list(tasks)} for hosts, tasks in plays]
+            written = [
+                {"hosts": hosts, "gather_facts": False, "tasks": list(tasks), **_FAILING.get(hosts, {})}
+                for hosts, tasks in plays
+            ]
             self._play(name).write_text(json.dumps(written))
         self._repositories = 0
         self._empty = Repository(self.path / "empty", "")

@@ -10,17 +10,20 @@ nothing is left, however that ends. One OpenSSH daemon lets in, on loopback. Tak
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import signal
 import subprocess
 import types
 import typing as t
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .place import NotRootError
 from .sshd import free_port, make_key, send, tool, wait_for
+
+_Member = t.TypeVar("_Member")
 
 PASSWORD = "lab-of-devices"
 # of PASSWORD, by crypt(5) with few rounds: what a login costs is not what is tested
@@ -207,3 +210,37 @@ class Apart:
         return "".join(
             f"sed -i -e '/^{group}:/s/$/,{members}/' -e '/^{group}:/s/:,/:/' /etc/group\n" for group in self._groups
         )
+
+
+class Members(Mapping[str, _Member]):
+    """Devices by their names, which run in one place while this is a context."""
+
+    def __init__(self, members: Mapping[str, _Member], place: Apart) -> None:
+        self._members = members
+        self.place = place
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Start all of them, and the daemon that lets in."""
+
+    def stop(self) -> None:
+        """End all of them, and wait for that."""
+        self.place.stop()
+
+    def __getitem__(self, name: str) -> _Member:
+        return self._members[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __enter__(self) -> t.Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        self.stop()

@@ -2,18 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""FRRouting routers, reached by SSH, with vtysh as shell; four of them at a time peer over BGP and OSPF. Takes root."""
+"""FRRouting routers, reached by SSH, with vtysh or sh as shell; four at a time peer over BGP and OSPF. Takes root."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import types
 import typing as t
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from .apart import Apart
+from .apart import Apart, Members
 from .sshd import MissingToolError, wait_for
 
 # each stands in the configuration of every router
@@ -33,6 +31,23 @@ _PACKAGES = {
 _LOGIN = """\
 #!/bin/sh
 exec /usr/bin/vtysh -N "$(id -un)" "$@"
+"""
+# its programs know the pathspace of the account that gives them, as they would on a host with one router
+_PROGRAMS = {
+    "vtysh": """\
+#!/bin/sh
+[ "$(id -u)" = 0 ] && exec /run/vtysh "$@"
+exec /run/vtysh -N "$(id -un)" "$@"
+""",
+    "frr-reload.py": """\
+#!/bin/sh
+exec python3 /run/frr-reload.py "$@"
+""",
+}
+_SHELL = """\
+cp /usr/bin/vtysh {frr}/frr-reload.py /run/
+mount --bind /etc/apart/vtysh /usr/bin/vtysh
+mount --bind /etc/apart/frr-reload.py {frr}/frr-reload.py
 """
 _CONFIGURATION = """\
 frr defaults traditional
@@ -194,66 +209,48 @@ class Router:
         )
 
 
-class Routers(Mapping[str, Router]):
+class Routers(Members[Router]):
     """Routers r1, r2 …, in groups of four that all peer with each other; they run while this is a context.
 
     :param folder: where keys and logs go.
+    :param shell: whether a login gets a shell of the router's host, and not vtysh.
     :raises NotRootError: whoever runs this may not.
     :raises MissingToolError: FRRouting, iproute2 or OpenSSH's server is not on this machine.
     """
 
-    def __init__(self, count: int, folder: Path) -> None:
-        self._routers = {f"r{number}": Router(self, number) for number in range(1, count + 1)}
-        accounts = [router.account for router in self._routers.values()]
-        self.place = Apart(folder, accounts, shell="login", groups=("frr", "frrvty"))
-
-    def __getitem__(self, name: str) -> Router:
-        return self._routers[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._routers)
-
-    def __len__(self) -> int:
-        return len(self._routers)
-
-    def __enter__(self) -> t.Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
-    ) -> None:
-        self.stop()
+    def __init__(self, count: int, folder: Path, *, shell: bool = False) -> None:
+        routers = {f"r{number}": Router(self, number) for number in range(1, count + 1)}
+        accounts = [router.account for router in routers.values()]
+        login = "/bin/sh" if shell else "login"
+        super().__init__(routers, Apart(folder, accounts, shell=login, groups=("frr", "frrvty")))
+        self._shell = shell
 
     def group(self, number: int) -> list[Router]:
         """The routers of one group."""
-        return [router for router in self._routers.values() if router.group == number]
+        return [router for router in self.values() if router.group == number]
 
     def start(self) -> None:
         """Start all of them, and the daemon that lets in."""
         for name, package in _PACKAGES.items():
             if shutil.which(name) is None:
                 raise MissingToolError(f"{name} is not on this machine: install the package {package}")
-        login = self.place.etc / "login"
-        login.write_text(_LOGIN)
-        login.chmod(0o755)
-        for router in self._routers.values():
+        for name, text in {"login": _LOGIN, **_PROGRAMS}.items():
+            program = self.place.etc / name
+            program.write_text(text)
+            program.chmod(0o755)
+        for router in self.values():
             own = self.place.etc / "frr" / router.account
             own.mkdir(parents=True)
             (own / "frr.conf").write_text(router.configuration())
             (own / "vtysh.conf").write_text(f"service integrated-vtysh-config\nhostname {router.name}\n")
             for name in ("frr.conf", "vtysh.conf"):
                 (own / name).chmod(0o640)
-        script = _BEGIN + self.place.joining()
-        for group in sorted({router.group for router in self._routers.values()}):
+        script = _BEGIN + self.place.joining() + (_SHELL.format(frr=_FRR) if self._shell else "")
+        for group in sorted({router.group for router in self.values()}):
             script += _HUB.format(group=group)
-        for router in self._routers.values():
+        for router in self.values():
             script += _WIRE.format(account=router.account, group=router.group, name=router.name) + self._boot(router)
         self.place.start(script)
-
-    def stop(self) -> None:
-        """End all of them, and wait for that."""
-        self.place.stop()
 
     def restart(self, router: Router) -> None:
         """Start a router anew with its startup configuration, as after a loss of power."""
@@ -266,7 +263,7 @@ class Routers(Mapping[str, Router]):
 
     def converge(self) -> None:
         """Wait until all that peer do."""
-        wait_for(lambda: all(router.converged() for router in self._routers.values()), "all sessions and adjacencies")
+        wait_for(lambda: all(router.converged() for router in self.values()), "all sessions and adjacencies")
 
     def _boot(self, router: Router) -> str:
         log = f"{self.place.folder}/{router.account}"

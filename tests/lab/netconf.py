@@ -10,16 +10,15 @@ They have candidate, validate and confirmed-commit (RFC 6241, 8.3, 8.4, 8.6), an
 from __future__ import annotations
 
 import shutil
-import types
 import typing as t
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ncclient import manager
 from ncclient.xml_ import to_ele
 
-from .apart import PASSWORD, Apart
+from .apart import PASSWORD, Apart, Members
 from .sshd import MissingToolError
 
 _PACKAGES = {"/usr/sbin/netconfd": "netconfd", "/usr/sbin/netconf-subsystem": "netconfd"}
@@ -105,7 +104,7 @@ class Server:
         return self._lab.place.run("cat", f"/run/home/{self.account}/log")
 
 
-class Servers(Mapping[str, Server]):
+class Servers(Members[Server]):
     """Servers n1, n2 …; they run while this is a context.
 
     :param folder: where keys and logs go.
@@ -114,26 +113,8 @@ class Servers(Mapping[str, Server]):
     """
 
     def __init__(self, count: int, folder: Path) -> None:
-        self._servers = {f"n{number}": Server(self, number) for number in range(1, count + 1)}
-        self.place = Apart(folder, [server.account for server in self._servers.values()], shell="/bin/sh")
-
-    def __getitem__(self, name: str) -> Server:
-        return self._servers[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._servers)
-
-    def __len__(self) -> int:
-        return len(self._servers)
-
-    def __enter__(self) -> t.Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
-    ) -> None:
-        self.place.stop()
+        servers = {f"n{number}": Server(self, number) for number in range(1, count + 1)}
+        super().__init__(servers, Apart(folder, [server.account for server in servers.values()], shell="/bin/sh"))
 
     def start(self) -> None:
         """Start all of them, and the daemon that lets in."""
@@ -141,12 +122,12 @@ class Servers(Mapping[str, Server]):
             if shutil.which(name) is None:
                 raise MissingToolError(f"{name} is not on this machine: install the package {package}")
         script = f"cat > /etc/apart/subsystem << 'END'\n{_SUBSYSTEM}END\nchmod 755 /etc/apart/subsystem\n"
-        for server in self._servers.values():
+        for server in self.values():
             (self.place.etc / f"{server.account}.xml").write_text(configuration(server.first))
             log = self.place.folder / f"{server.account}.log"
             modules = " ".join(f"--module={module}" for module in _MODULES)
             script += _RUN.format(account=server.account, log=log, modules=modules)
-        script += _WAIT.format(accounts=" ".join(server.account for server in self._servers.values()))
+        script += _WAIT.format(accounts=" ".join(server.account for server in self.values()))
         self.place.start(script, sshd="Subsystem netconf /etc/apart/subsystem")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from ansible_collections.holdfast.config.tests.lab.apart import PASSWORD
 from ansible_collections.holdfast.config.tests.lab.netconf import Servers, descriptions
 from ansible_collections.holdfast.config.tests.system.lab import Lab
 
@@ -44,3 +45,16 @@ def test_a_datastore_comes_whole_and_what_differs_is_drift(net: Lab, servers: Se
         net.sound()
     finally:
         server.describe(server.first)
+
+
+def test_one_behind_a_jump_host_is_reached_through_it(net: Lab, servers: Servers) -> None:
+    server, account = servers["n1"], servers["n2"].account
+    net.hosts = ["n1"]
+    hop = {"host": "127.0.0.1", "port": servers.place.port, "user": account, "password": PASSWORD}
+    net.host_variables["n1"]["holdfast_device_jump"] = [hop]
+    before = servers.place.log().count(f"Accepted password for {account}")
+    assert results(play(net, ONE_BY_ONE).ok()) == {"n1": "stored"}
+    assert descriptions(text_of(net, "n1")) == server.first
+    assert servers.place.log().count(f"Accepted password for {account}") == before + 1
+    net.host_variables["n1"]["holdfast_device_jump"] = [{**hop, "password": "wrong"}]
+    assert "the jump host 127.0.0.1 does not let the user in" in play(net, ONE_BY_ONE).output

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -108,28 +108,32 @@ def player() -> Iterator[Player]:
         yield playing
 
 
-@pytest.fixture(scope="module")
-def cisco(new_lab: Callable[[int], Lab], player: Player, tmp_path_factory: pytest.TempPathFactory) -> Cisco:
-    """A device r1 that is sealed as it is at first."""
-    lab = new_lab(0)
-    device = player.device("r1", "ios")
-    known = player.known_hosts(Path(tmp_path_factory.mktemp("known")) / "hosts")
-    variables: Mapping[str, t.Any] = {
+def backed_up(lab: Lab, player: Player, known: str, name: str, platform: str) -> Device:
+    """A device of that platform that is sealed as it is at first."""
+    device = player.device(name, platform)
+    lab.hosts = [name]
+    lab.host_variables[name] = {
         "ansible_connection": "ssh",
-        "ansible_network_os": "cisco.ios.ios",
+        "ansible_network_os": platform,
         "ansible_host": "127.0.0.1",
         "ansible_port": player.port,
-        "ansible_user": "r1",
+        "ansible_user": name,
         "ansible_password": device.password,
         "ansible_become": True,
         "ansible_become_password": ENABLE,
         "holdfast_device_known_hosts": [known],
     }
-    lab.hosts = ["r1"]
-    lab.host_variables["r1"] = dict(variables)
     lab.variables["holdfast_components"] = [{"name": "config", "kind": "device", "items": ["running"]}]
     lab.play("holdfast.config.backup").ok()
-    return Cisco(lab, device)
+    return device
+
+
+@pytest.fixture(scope="module")
+def cisco(new_lab: Callable[[int], Lab], player: Player, tmp_path_factory: pytest.TempPathFactory) -> Cisco:
+    """A device r1 that is sealed as it is at first."""
+    lab = new_lab(0)
+    known = player.known_hosts(tmp_path_factory.mktemp("known") / "hosts")
+    return Cisco(lab, backed_up(lab, player, known, "r1", "ios"))
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +218,101 @@ def test_its_text_comes_below_a_folder_of_the_controller(cisco: Cisco, sealed: s
     text = (tmp_path / "holdfast" / "config" / "running").read_text()
     assert text.endswith(f"!\n{sealed}\n")
     assert text.startswith("Building configuration...")
+
+
+@dataclasses.dataclass
+class Vyos:
+    """A device whose lines are committed at once, under a timer that has to be agreed to, as VyOS does.
+
+    ``late`` lets the timer end before it is confirmed.
+    """
+
+    lab: Lab
+    device: Device
+    pending: str | None = None
+    staged: list[str] = dataclasses.field(default_factory=list)
+    late: bool = False
+
+    def __post_init__(self) -> None:
+        self.device.does = Commands(
+            {"set ": self._set, "delete ": self._delete, "commit-confirm": self._commit, "confirm": self._confirm}
+        )
+
+    def restore(self) -> Run:
+        task = {"name": "restore", "holdfast.config.restore": {"in_place": True, "newest": True}}
+        return self.lab.play([task])
+
+    def _set(self, device: Device) -> str | None:
+        # paging is off by such a line too
+        if not device.asked[-1].startswith("set terminal"):
+            self.staged.append(device.asked[-1])
+        return ""
+
+    def _delete(self, device: Device) -> str:
+        self.staged.append(device.asked[-1])
+        return ""
+
+    def _commit(self, device: Device) -> str:
+        staged, self.staged = self.staged, []
+        if self.pending is not None:
+            return "Another confirm is pending\n"
+        assert device.asked[-1] == "answer: y"
+        self.pending = device.config
+        lines = set(device.config.splitlines())
+        for line in staged:
+            verb, rest = line.split(" ", 1)
+            # what is deleted goes with all that stands below it
+            lines = {one for one in lines if verb == "set" or not f"{one} ".startswith(f"set {rest} ")}
+            lines |= {line} if verb == "set" else set()
+        device.config = "\n".join(sorted(lines))
+        return "Initialized commit-confirm; 5 minutes to confirm before reload\n"
+
+    def _confirm(self, device: Device) -> str:
+        if self.late:
+            device.config, self.pending = str(self.pending), None
+        if self.pending is None:
+            return "No confirm pending\n"
+        self.pending = None
+        return "Reload timer stopped\n"
+
+
+@pytest.fixture(scope="module")
+def vyos(new_lab: Callable[[int], Lab], player: Player, tmp_path_factory: pytest.TempPathFactory) -> Vyos:
+    lab = new_lab(0)
+    known = player.known_hosts(tmp_path_factory.mktemp("known") / "hosts")
+    return Vyos(lab, backed_up(lab, player, known, "v1", "vyos"))
+
+
+class TestVyos:
+    """Lines that are committed under a timer."""
+
+    BROKEN = ("set interfaces ethernet eth0 description 'wrong'", "set protocols ospf area 9 network '192.0.2.0/24'")
+
+    @pytest.fixture
+    def sealed(self, vyos: Vyos) -> Iterator[str]:
+        sealed = vyos.device.config
+        kept = [line for line in sealed.splitlines() if "description" not in line and "ospf" not in line]
+        vyos.device.config = "\n".join(sorted([*kept, *self.BROKEN]))
+        yield sealed
+        vyos.device.config, vyos.pending, vyos.late = sealed, None, False
+
+    def test_it_comes_back_under_its_timer(self, vyos: Vyos, sealed: str) -> None:
+        result = vyos.restore().ok().on("restore").result
+        assert (result["method"], result["equal"], result["timer_minutes"]) == ("candidate", True, 5)
+        assert (vyos.device.config, vyos.pending) == (sealed, None)
+
+    def test_a_timer_of_somebody_else_is_left_alone(self, vyos: Vyos, sealed: str) -> None:
+        before = vyos.device.config
+        vyos.pending = sealed
+        task = vyos.restore().on("restore")
+        assert (task.status, task.result["undone"]) == ("failed", True)
+        assert "Another confirm is pending" in task.message
+        assert (vyos.device.config, vyos.pending) == (before, sealed)
+
+    def test_a_confirmation_that_comes_too_late_is_no_success(self, vyos: Vyos, sealed: str) -> None:
+        before = vyos.device.config
+        vyos.late = True
+        task = vyos.restore().on("restore")
+        assert task.status == "failed"
+        assert "No confirm pending" in task.message
+        assert vyos.device.config == before

@@ -14,8 +14,10 @@ from pathlib import Path
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture import platforms
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.platform import (
     EVIDENCE,
+    RELOAD,
     Item,
     Platform,
+    Restore,
     Rule,
     Structure,
 )
@@ -65,9 +67,15 @@ def _row(platform: Platform) -> tuple[str, ...]:
         ", ".join(name for name, default in names if default),
         ", ".join(name for name, default in names if not default) or "-",
         ", ".join(str(sum(rule.evidence == level for _list, rule in _rules(platform))) for level in EVIDENCE),
-        f"`{restore.method}`: {restore.evidence}" if restore else "by hand",
-        "yes" if restore and restore.timer else "-",
+        _ways(restore) if restore else "by hand",
+        "yes" if restore and restore.timer else "over a shell" if restore and restore.reload else "-",
     )
+
+
+def _ways(restore: Restore) -> str:
+    """How a configuration comes back, with what that was held against."""
+    way, reload = f"`{restore.method}`: {restore.evidence}", restore.reload
+    return f"{way}; over a shell `{RELOAD}`: {reload.evidence}" if reload else way
 
 
 def _rules(platform: Platform) -> Iterator[tuple[str, Rule]]:
@@ -85,6 +93,8 @@ def _rules(platform: Platform) -> Iterator[tuple[str, Rule]]:
             yield from ((f"structure: {field.name}", one) for one in value if isinstance(one, Rule))
     yield from (("refusals", rule) for rule in (dialogue.refusals if dialogue else ()))
     yield from (("restore: partial", rule) for rule in (restore.partial if restore else ()))
+    reload = restore.reload if restore else None
+    yield from (("reload: partial", rule) for rule in (reload.partial if reload else ()))
     yield from (("syslog", rule) for rule in ((platform.syslog,) if platform.syslog else ()))
 
 
@@ -119,6 +129,10 @@ def _restore(platform: Platform) -> Iterator[str]:
         lines.insert(0, f"{restore.upload}: {restore.file}")
     if lines:
         yield from _fence(lines)
+    reload = restore.reload
+    if reload is not None:
+        yield from (f"**restore over a shell** by `{RELOAD}` · {reload.evidence} · {reload.source}", "")
+        yield from _fence([f"{{folder}}/{reload.name}", f"check: {reload.check}", f"apply: {reload.apply}"])
 
 
 def _fence(lines: Sequence[str]) -> tuple[str, ...]:

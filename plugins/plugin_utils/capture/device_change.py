@@ -118,6 +118,10 @@ class Change(abc.ABC):
     def save(self) -> Refusals:
         """Make what runs what the device starts with."""
 
+    def settle(self) -> bool:
+        """Stop timers of earlier changes that nobody will confirm any more; whether there was one."""
+        return False
+
     @abc.abstractmethod
     def over(self, session: Session) -> Change:
         """The same change, over another session."""

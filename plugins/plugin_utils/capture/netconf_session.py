@@ -35,6 +35,7 @@ from ..errors import (
 from ..model.platform import Item
 from .completeness import judged
 from .session import Reach, Session
+from .ssh_session import Tunnel
 
 try:
     # what it stands on itself, and its errors are of
@@ -72,16 +73,9 @@ def open_netconf(reach: Reach) -> NetconfSession:
     :raises ConnectionLostError: the device is not reached, or does not begin a conversation in ``login_seconds``.
     :raises CaptureError: its key is not known, or it does not let the user in.
     :raises PolicyError: what ``reach`` says cannot be done by NETCONF, or a file it names cannot be used.
-    :raises DependencyMissingError: ncclient is not installed.
+    :raises DependencyMissingError: ncclient is not installed; or asyncssh, for a device behind a jump host.
     """
     require()
-    if reach.jump:
-        raise PolicyError(
-            "NETCONF through a jump host is not supported",
-            host=reach.device,
-            item=reach.jump[0].device,
-            remedy="Forward a port of the jump host, and name it as ansible_port.",
-        )
     if reach.options:
         raise PolicyError(
             "options of SSH cannot be set for NETCONF",
@@ -93,15 +87,22 @@ def open_netconf(reach: Reach) -> NetconfSession:
     for name in ("ncclient", "paramiko"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     link = _link_class()(reach.limit_bytes)
-    _log_in(link, reach)
-    return NetconfSession(reach, link)
+    tunnel = Tunnel(reach) if reach.jump else None
+    try:
+        _log_in(link, reach, tunnel)
+    except BaseException:
+        if tunnel is not None:
+            tunnel.close()
+        raise
+    return NetconfSession(reach, link, tunnel)
 
 
 class NetconfSession(Session):
     """A conversation by NETCONF: its commands are methods, and it has no command line."""
 
-    def __init__(self, reach: Reach, link: t.Any) -> None:
+    def __init__(self, reach: Reach, link: t.Any, tunnel: Tunnel | None = None) -> None:
         self._reach = reach
+        self._tunnel = tunnel
         self._link = link
         self._manager = manager.Manager(link, link.device_handler, timeout=reach.answer_seconds)
         self._manager.huge_tree = True
@@ -194,6 +195,10 @@ class NetconfSession(Session):
                 self._manager.close_session()
         with contextlib.suppress(Exception):
             self._link.close()
+        with contextlib.suppress(Exception):
+            if self._tunnel is not None:
+                self._tunnel.close()
+                self._tunnel = None
 
     def _config(self, text: bytes) -> t.Any:
         """The element ``config`` with what is in a text whose root is ``data`` or ``config``."""
@@ -315,7 +320,7 @@ def _link_class() -> t.Any:
     return Link
 
 
-def _log_in(link: t.Any, reach: Reach) -> None:
+def _log_in(link: t.Any, reach: Reach, tunnel: Tunnel | None) -> None:
     for name in _known(reach):
         try:
             link.load_known_hosts(name)
@@ -341,7 +346,7 @@ def _log_in(link: t.Any, reach: Reach) -> None:
     let_in = False
     clock.start()
     try:
-        way.append(_reached(reach))
+        way.append(_reached(reach) if tunnel is None else _through(tunnel, reach))
         if late.is_set():
             raise _slow(reach)
         link.connect(
@@ -395,6 +400,13 @@ def _reached(reach: Reach) -> socket.socket:
         else:
             return way
     raise fault
+
+
+def _through(tunnel: Tunnel, reach: Reach) -> socket.socket:
+    way = socket.socket(socket.AF_UNIX)
+    way.settimeout(reach.login_seconds)
+    way.connect(tunnel.path)
+    return way
 
 
 def _slow(reach: Reach) -> ConnectionLostError:

@@ -79,6 +79,18 @@ class Session(abc.ABC):
         """Wait at least so many seconds for each answer from now on, where this way to the device bounds it at all."""
         return
 
+    @property
+    def has_shell(self) -> bool:
+        """Whether the login gives a shell of the device's host; known once a text was read."""
+        return False
+
+    def run(self, command: str, text: bytes = b"") -> tuple[int, str]:
+        """Give a command to the shell, and *text* as its input; return its status and all that it prints.
+
+        :raises CaptureError: it did not end, and may have done it all the same; or this way to the device has no shell.
+        """
+        raise CaptureError("this way to the device gives no shell", remedy="Reach it by SSH.")
+
     @abc.abstractmethod
     def put(self, path: str, text: bytes) -> None:
         """Write a file on the device, by SFTP or SCP.

@@ -14,6 +14,9 @@ import contextlib
 import dataclasses
 import functools
 import re
+import shlex
+import tempfile
+import threading
 import typing as t
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -56,6 +59,8 @@ OPTIONS: Mapping[str, str] = {
 _ALIAS = "HostKeyAlias"
 # scp(1): what a path must not hold is what a shell of the device could take for more
 _PATH = re.compile(r"[A-Za-z0-9_./:@%+=,~-]{1,512}")
+# what a shell ends with that knows no such command (POSIX, Shell Command Language, 2.8.2)
+_NO_COMMAND = 127
 _LOOK = "Look at the device and the way to it, and run again."
 _SLOW = "Raise the time, or look at the device by hand."
 
@@ -100,6 +105,13 @@ class SshSession(Session):
     def put(self, path: str, text: bytes) -> None:
         self._wait(self._session.put(path, text))
 
+    @property
+    def has_shell(self) -> bool:
+        return self._session.has_shell
+
+    def run(self, command: str, text: bytes = b"") -> tuple[int, str]:
+        return self._wait(self._session.run(command, text))
+
     def be_patient(self, seconds: float) -> None:
         self._session.be_patient(seconds)
 
@@ -115,6 +127,39 @@ class SshSession(Session):
         return self._loop.run_until_complete(work)
 
 
+class Tunnel:
+    """A way through the jump hosts of a device for another library: a socket that only this user reaches.
+
+    :raises HoldfastError: as :func:`open_ssh`, of a jump host.
+    """
+
+    def __init__(self, reach: Reach) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="holdfast-")
+        self.path = str(Path(self._folder.name) / "way")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        try:
+            self._session = self._wait(AsyncSshSession.lead(reach, self.path))
+        except BaseException:
+            self._end()
+            raise
+
+    def close(self) -> None:
+        """End the way, and what goes over it."""
+        self._wait(self._session.close())
+        self._end()
+
+    def _wait(self, work: Coroutine[t.Any, t.Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._folder.cleanup()
+
+
 class AsyncSshSession:
     """A conversation by SSH: what ``Session`` promises, for code that runs in an event loop.
 
@@ -128,6 +173,8 @@ class AsyncSshSession:
         self._connections: list[asyncssh.SSHClientConnection] = []
         self._talk: _Talk | None = None
         self._broken = False
+        # whether the login gives a shell of the device's host; None until a command told
+        self._shell: bool | None = None
 
     @classmethod
     async def open(cls, reach: Reach, dialogue: Dialogue, structure: Structure | None = None) -> AsyncSshSession:
@@ -138,7 +185,7 @@ class AsyncSshSession:
         session = cls(reach, dialogue, structure)
         try:
             async with session._bounded(reach.login_seconds, "does not let anybody in"):
-                await session._connect()
+                await session._connect((*reach.jump, reach))
                 if not dialogue.exec:
                     await session._started()
         except BaseException:
@@ -171,6 +218,17 @@ class AsyncSshSession:
             typed += end if end and not end.isprintable() else f"{end}\n" if end else ""
             return _shown(await talk.answer(command, learn=True, typed=typed.encode("utf-8", "surrogateescape")))
 
+    @property
+    def has_shell(self) -> bool:
+        """As ``Session.has_shell``."""
+        return bool(self._shell)
+
+    async def run(self, command: str, text: bytes = b"") -> tuple[int, str]:
+        """As ``Session.run``."""
+        async with self._bounded(self._reach.answer_seconds, "does not end a command"):
+            status, said = await self._ended(command, "a command", text, asyncssh.STDOUT)
+            return status, _shown(said)
+
     def be_patient(self, seconds: float) -> None:
         """As ``Session.be_patient``."""
         self._reach = dataclasses.replace(self._reach, answer_seconds=max(self._reach.answer_seconds, seconds))
@@ -182,6 +240,23 @@ class AsyncSshSession:
         async with self._bounded(self._reach.answer_seconds, "does not take the file"):
             if not await self._put_by_sftp(path, text):
                 await self._put_by_scp(path, text)
+
+    @classmethod
+    async def lead(cls, reach: Reach, path: str) -> AsyncSshSession:
+        """Log in to the jump hosts of a device alone, and have a socket of this machine lead through them to it."""
+        require()
+        asyncssh.set_log_level("WARNING")
+        session = cls(reach, Dialogue(prompt=""), None)
+        try:
+            async with session._bounded(reach.login_seconds, "is behind hosts that let nobody in"):
+                await session._connect(reach.jump)
+                way = session._connections[-1]
+                await way.forward_local_path_to_port(path, reach.address, reach.port)
+        except BaseException:
+            session._broken = True
+            await session.close()
+            raise
+        return session
 
     async def close(self) -> None:
         """End the conversation; never raises."""
@@ -198,8 +273,8 @@ class AsyncSshSession:
         self._talk = None
         self._broken = True
 
-    async def _connect(self) -> None:
-        for reach in (*self._reach.jump, self._reach):
+    async def _connect(self, way: Sequence[Reach]) -> None:
+        for reach in way:
             tunnel = self._connections[-1] if self._connections else ()
             self._connections.append(await _connected(reach, tunnel, self._reach.device))
 
@@ -227,7 +302,28 @@ class AsyncSshSession:
 
     async def _executed(self, item: Item) -> bytes:
         """What a command given at once prints; one that ends without its status was cut off."""
-        process = await self._connections[-1].create_process(item.ask, encoding=None, stderr=asyncssh.DEVNULL)
+        status, whole = await self._ended(self._spelled(item.ask), item.name)
+        if status == _NO_COMMAND and self._dialogue.shell and self._shell is None:
+            self._shell = True
+            status, whole = await self._ended(self._spelled(item.ask), item.name)
+        self._shell = bool(self._shell)
+        if status:
+            judged(item, whole, self._dialogue.refusals, device=self._reach.device, structure=self._structure)
+            why = f"the command ended with status {status}"
+            raise CaptureError(why, host=self._reach.device, item=item.name, remedy=_LOOK)
+        return whole
+
+    def _spelled(self, command: str) -> str:
+        return self._dialogue.shell.format(command=shlex.quote(command)) if self._shell else command
+
+    async def _ended(
+        self, command: str, what: str, typed: bytes | None = None, stderr: int = asyncio.subprocess.DEVNULL
+    ) -> tuple[int, bytes]:
+        """The status of a command given at once, and what it prints."""
+        process = await self._connections[-1].create_process(command, encoding=None, stderr=stderr)
+        if typed is not None:
+            process.stdin.write(typed)
+            process.stdin.write_eof()
         text = bytearray()
         while data := await process.stdout.read(_READ):
             text += data
@@ -236,19 +332,14 @@ class AsyncSshSession:
                 raise TooLargeError(
                     f"answers with more than {self._reach.limit_bytes} bytes",
                     host=self._reach.device,
-                    item=item.name,
+                    item=what,
                     remedy="Raise the limit, or look at it.",
                 )
         await process.wait_closed()
-        whole = trimmed(re.sub(rb"\r+\n", b"\n", bytes(text)))
         if process.exit_status is None:
             why = "the answer broke off: the device did not say that the command is over"
-            raise ConnectionLostError(why, host=self._reach.device, item=item.name, remedy=_LOOK)
-        if process.exit_status:
-            judged(item, whole, self._dialogue.refusals, device=self._reach.device, structure=self._structure)
-            why = f"the command ended with status {process.exit_status}"
-            raise CaptureError(why, host=self._reach.device, item=item.name, remedy=_LOOK)
-        return whole
+            raise ConnectionLostError(why, host=self._reach.device, item=what, remedy=_LOOK)
+        return process.exit_status, trimmed(re.sub(rb"\r+\n", b"\n", bytes(text)))
 
     async def _put_by_sftp(self, path: str, text: bytes) -> bool:
         try:

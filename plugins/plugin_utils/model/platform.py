@@ -30,7 +30,7 @@ TRANSPORTS = (CLI, NETCONF, API)
 
 # how a configuration comes back, and how its text gets to the device
 REPLACE, CANDIDATE, RELOAD = "replace", "candidate", "reload"
-METHODS = (REPLACE, CANDIDATE, NETCONF, RELOAD)
+METHODS = (REPLACE, CANDIDATE, NETCONF)
 SFTP, SCP, TERMINAL = "sftp", "scp", "terminal"
 UPLOADS = (SFTP, SCP, TERMINAL)
 
@@ -63,7 +63,9 @@ class Dialogue:
     ``prepare`` are commands that turn paging off and widen the terminal; one that is refused is no fault. ``elevate``
     asks for more rights where the login has too few, ``elevated`` matches the prompt that has them. ``refusals`` match
     the first lines of an answer that is none. ``exec`` says that a command given to SSH at once gives the same answer.
-    ``leave`` are the commands that end the session. ``evidence`` and ``source`` are as those of a rule.
+    ``leave`` are the commands that end the session. ``shell`` is what gives a command to the device's command line,
+    as ``vtysh -c {command}``, where the login gets a shell of its Linux host. ``evidence`` and ``source`` are as those
+    of a rule.
     """
 
     prompt: str
@@ -73,6 +75,7 @@ class Dialogue:
     elevate: str = ""
     elevated: str = ""
     exec: bool = False
+    shell: str = ""
     leave: tuple[str, ...] = ("exit",)
     evidence: str = SIMULATED
     source: str = ""
@@ -154,12 +157,29 @@ class Structure:
 
 
 @dataclasses.dataclass(frozen=True)
+class Reload:
+    """How a program of the device's Linux host makes a whole text its configuration, where the login gets a shell.
+
+    Of ``check``, which changes nothing, and ``apply`` ``{folder}`` is a private folder with the text alone in the file
+    ``name``; the text is what the item holds without its header and the line that matches its ``end``. ``partial``
+    match lines of an answer by which a part was not applied; a status that is not 0 says the same.
+    """
+
+    name: str
+    check: str
+    apply: str
+    partial: tuple[Rule, ...] = ()
+    evidence: str = SIMULATED
+    source: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Restore:
     """How a configuration comes back.
 
     ``method`` is ``replace`` (the device makes a whole text its configuration), ``candidate`` (computed lines are
-    typed), ``netconf``, or ``reload`` (a program of the device's own compares and applies). Commands may hold
-    ``{file}`` (where the text was put), ``{id}`` (of this restore), ``{minutes}`` or ``{seconds}`` (of the timer) and
+    typed) or ``netconf``; ``reload`` is another way, taken where the login gets a shell. Commands may hold ``{file}``
+    (where the text was put), ``{id}`` (of this restore), ``{minutes}`` or ``{seconds}`` (of the timer) and
     ``{comment}``.
 
     ``upload`` is how the text gets there: ``sftp``, ``scp``, ``terminal`` (typed, ended by ``upload_end``) or empty.
@@ -195,6 +215,7 @@ class Restore:
     timer: bool = False
     steps_back: bool = False
     item: str = RUNNING
+    reload: Reload | None = None
 
 
 @dataclasses.dataclass(frozen=True)

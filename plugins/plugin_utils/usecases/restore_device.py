@@ -31,9 +31,10 @@ from ..keyring.base import Keyring
 from ..model import candidate, config_diff, config_tree, sources
 from ..model import difference as differences
 from ..model.component import FILES, Component
+from ..model.device_name import name_in
 from ..model.difference import Comparison, Side
 from ..model.entry import Entry
-from ..model.platform import CANDIDATE, RELOAD, XML, Item, Platform, Restore
+from ..model.platform import CANDIDATE, RELOAD, Item, Platform, Restore
 from ..model.redaction import MASK, SECRET_CLASS, Blocks, Redactor, visible
 from ..model.snapshot import CapturedComponent
 from .choose import Selection
@@ -51,10 +52,6 @@ _AS_BEFORE = "The device is as it was before."
 _LOOKS = 10
 # part of the timer after which a revert may come too late for it, and the device's own is waited for
 _LATE = 0.8
-# as devices spell the line by which they name themselves: at the top, in one of these blocks, as a path, as an element
-_HOSTNAME = re.compile(r"(?:set\s+(?:system\s+)?)?(?:hostname|host-name|switchname|sysname)\s+[\"']?([^\s\"';{}]+)")
-_SYSTEM = ("system", "config system global")
-_ELEMENT = re.compile(r"<(?:[\w.-]+:)?(?:hostname|host-name|sysname)(?:\s[^<>]*)?>\s*([^<\s]+)\s*<")
 
 
 # Makes a change of a session, the whole text to load, and the lines that lead there from what is.
@@ -65,13 +62,15 @@ MakeChange = Callable[[Session, bytes, Sequence[str]], Change]
 class Device:
     """A device to restore to: ``login`` opens a session with it, ``change`` makes a change by its platform's way.
 
-    ``pause`` lets so many seconds go by.
+    ``pause`` lets so many seconds go by. ``reload`` makes a change where the login gets a shell, and is None where the
+    platform has no such way.
     """
 
     platform: Platform
     login: Callable[[], Session]
     change: MakeChange
     pause: Callable[[float], object] = time.sleep
+    reload: MakeChange | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +154,7 @@ def device_component(source: Source) -> Component:
 def restoring(platform: Platform, host: str) -> Restore:
     """How the configuration of a platform comes back; raises PolicyError where no way is known."""
     found = platform.restore
-    if found is None or found.method == RELOAD:
+    if found is None:
         raise PolicyError(
             f"no way to restore platform {platform.name} is known",
             host=host,
@@ -237,22 +236,6 @@ def restore_device(
         work.close()
 
 
-def name_in(tree: config_tree.Tree) -> str | None:
-    """How a device names itself in its configuration, None where it does not; what a banner says is no name."""
-    if tree.style == XML:
-        level: Sequence[config_tree.Node] = tree.nodes
-        while level:
-            # the name of the device stands higher than those of others
-            found = {match[1] for node in level if (match := _ELEMENT.match(node.key))}
-            if found:
-                return found.pop() if len(found) == 1 else None
-            level = [child for node in level for child in node.children]
-        return None
-    said = [node.key for node in tree.nodes]
-    said += [child.key for node in tree.nodes if node.key in _SYSTEM for child in node.children]
-    return next((match[1] for key in said if (match := _HOSTNAME.match(key))), None)
-
-
 class _Work:
     """One restore of one device."""
 
@@ -283,6 +266,8 @@ class _Work:
         self.minutes = 0
         self.begun = 0.0
         self.live = b""
+        self._make = device.change
+        self._method = restoring(device.platform, context.target_host).method
         self._session: Session | None = None
         declared = way.declared.get(sealed.component.name)
         self._volatile = (*sealed.component.volatile, *(declared.volatile if declared else ()))
@@ -312,7 +297,11 @@ class _Work:
     def run(self, selection: Selection, *, check: bool) -> RestoredDevice:
         self._judge()
         with timed(self.seconds, "survey"):
-            live = self.live = self._captured()
+            live = self._captured()
+            self._choose_way()
+            if not check and self._make(self.session, b"", ()).settle():
+                live = self._captured()
+            self.live = live
             self._is_the_device(live)
         different = self._differs(live)
         if different:
@@ -347,7 +336,7 @@ class _Work:
             returning=returning([path], {path: self.sealed.text}, owner, handling) if different else (),
             comparison=comparison,
             candidate=self._masked(self.lines),
-            method=self._restoring.method,
+            method=self._method,
             minutes=self.minutes,
             saved=saving,
             not_restored=self.sealed.others,
@@ -356,6 +345,11 @@ class _Work:
     @property
     def _restoring(self) -> Restore:
         return restoring(self.device.platform, self.context.target_host)
+
+    def _choose_way(self) -> None:
+        """Have the program of the device's host change it, where the login turned out to get a shell."""
+        if self.device.reload is not None and self.session.has_shell:
+            self._make, self._method = self.device.reload, RELOAD
 
     @property
     def _item(self) -> Item:
@@ -419,7 +413,7 @@ class _Work:
         try:
             return candidate.candidate(self._typed(live), self._typed(wanted), structure)
         except PolicyError:
-            if self._restoring.method == CANDIDATE:
+            if self._method == CANDIDATE:
                 raise
             return ()
 
@@ -466,7 +460,7 @@ class _Work:
         return error
 
     def _changed(self, live: bytes) -> None:
-        change = self.device.change(self.session, self._loadable(self.sealed.text), self.lines)
+        change = self._make(self.session, self._loadable(self.sealed.text), self.lines)
         try:
             with timed(self.seconds, "stage"):
                 refused = change.prepare()
@@ -619,7 +613,7 @@ class _Work:
                 back = self._candidate(self._captured(), live)
                 # what is there, or locked, is in the way of what goes there now
                 self._discard(change)
-                change = self.device.change(self.session, self._loadable(live), back)
+                change = self._make(self.session, self._loadable(live), back)
                 said += self._told(change.prepare() or change.apply())
         except HoldfastError as e:
             return False, (f"It could not be taken back ({e.message}). {self._timer}".strip(),)
@@ -679,7 +673,7 @@ class _Work:
 
     def _save(self) -> None:
         with timed(self.seconds, "save"):
-            change = self.device.change(self.session, b"", ())
+            change = self._make(self.session, b"", ())
             try:
                 refused = change.save()
             except CaptureError as e:
@@ -699,7 +693,7 @@ class _Work:
 
     def _is_to_be_saved(self, different: bool) -> bool:
         """Whether the device would start with something else than what was sealed, or does not tell."""
-        if not self.device.change(self.session, b"", ()).saves:
+        if not self._make(self.session, b"", ()).saves:
             return False
         item = self.device.platform.item(STARTUP)
         if different or item is None:
@@ -829,7 +823,6 @@ class _Work:
 
     def _record(self, result: str, *, changed: bool, why: str = "") -> str | None:
         """Keep the record; what prevents that is a warning."""
-        restoring = self._restoring
         ending = Ending(
             result,
             entries=1,
@@ -839,7 +832,7 @@ class _Work:
             more={
                 "restore": self.way.order.id,
                 "platform": self.device.platform.name,
-                "method": restoring.method,
+                "method": self._method,
                 "timer_minutes": self.minutes,
                 "lines": len(self.lines),
                 "saved": self.saved,

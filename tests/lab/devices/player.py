@@ -15,7 +15,7 @@ against it is ``simulated``. Keys of a transcript:
 ``paging``       ``off`` (commands), ``text``, ``erase``, ``lines``
 ``answers``      by command; ``{config}`` stands for what is configured, ``{name}`` for the device
 ``config_text``  what is configured at first
-``questions``    by command: what is asked before it is done
+``questions``    by the beginning of a command: what is asked before it is done
 ``unknown``      the answer to any other command
 ``newline``      before a prompt, a blank line
 """
@@ -185,7 +185,8 @@ class _Shell:
         return True
 
     async def _ask(self, command: str) -> None:
-        question = self._script.get("questions", {}).get(command)
+        questions = self._script.get("questions", {})
+        question = next((questions[begin] for begin in questions if command.startswith(begin)), None)
         if question:
             self._write(question)
             self._device.asked.append(f"answer: {await self._line()}")

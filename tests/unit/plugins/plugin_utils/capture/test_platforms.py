@@ -7,7 +7,8 @@
 Where a key has ``match`` and ``other``, each line of the first is matched by a rule of the platform, and none of the
 second. A rule that no sample line of ``match`` needs fails too: it was never tried.
 
-- ``prompts``, ``elevated``, ``pager``, ``refusals``, ``partial``, ``syslog``: ``{match: [...], other: [...]}``, lines
+- ``prompts``, ``elevated``, ``pager``, ``refusals``, ``partial``, ``reload_partial`` (of the host's program),
+  ``syslog``: ``{match: [...], other: [...]}``, lines
 - ``comment``, ``close``, ``ordered`` and the other rules of ``structure`` but ``replaces``: the same
 - ``volatile``: the same. A line of ``match`` goes, or it is ``{line: what of it stays}`` where a rule has a group
   ``volatile``
@@ -43,6 +44,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.platform imp
     Literal,
     Pager,
     Platform,
+    Reload,
     Restore,
     Rule,
     Structure,
@@ -73,7 +75,7 @@ each = pytest.mark.parametrize("name", NAMES)
 
 def nested(inner: st.SearchStrategy[t.Any]) -> st.SearchStrategy[t.Any]:
     """Lists of values, and mappings with the keys of platforms."""
-    kinds = (Platform, Dialogue, Pager, Item, Structure, Literal, Restore, Rule)
+    kinds = (Platform, Dialogue, Pager, Item, Structure, Literal, Reload, Restore, Rule)
     keys = st.sampled_from(sorted({field.name for kind in kinds for field in dataclasses.fields(kind)} | {"patterns"}))
     return st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=5)
 
@@ -341,11 +343,13 @@ class TestSamples:
     def test_what_a_restore_says_and_who_tells_of_a_change(self, name: str) -> None:
         platform, samples = platforms.find(name), samples_of(name)
         check(patterns(platform.restore.partial) if platform.restore else [], samples.get("partial"))
+        reload = platform.restore.reload if platform.restore else None
+        check(patterns(reload.partial) if reload else [], samples.get("reload_partial"))
         check([platform.syslog.pattern] if platform.syslog else [], samples.get("syslog"))
 
     def test_the_samples_have_no_other_keys(self, name: str) -> None:
         known = {"prompts", "elevated", "pager", "refusals", "volatile", "items", "secrets", "comment", "close"}
-        known |= {"replaces", "literals", "partial", "syslog"}
+        known |= {"replaces", "literals", "partial", "reload_partial", "syslog"}
         known |= {field.name for field in dataclasses.fields(Structure)}
         assert not set(samples_of(name)) - known
 

@@ -25,6 +25,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     UndoneError,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.format import record as record_format
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.device_name import name_in
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.platform import Literal, Platform
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Policy, read_policy
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import Record
@@ -37,7 +38,6 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore_d
     DeviceWay,
     RestoredDevice,
     holds_device,
-    name_in,
     restore_device,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.restore_record import Context
