@@ -17,13 +17,16 @@ options:
     type: dict
   tiers:
     description:
-      - "Tiers over the built-in V(tier0), V(tier1) and V(tier2): name to C({class, rpo, rto}), durations like V(24h).
-        Without it the variable C(holdfast_tiers) holds."
+      - "Tiers over the built-in V(tier0), V(tier1) and V(tier2): name to C({class, rpo, rto, schedule, windows,
+        blackouts, replicas, drill_every, approvals, latency, change}), durations like V(24h). Without it the variable
+        C(holdfast_tiers) holds. The guide C(docs/guide_policy.md) has every key, and says how C(holdfast_classes),
+        C(holdfast_tiers) and C(holdfast_components) may be split over several variables."
     type: dict
   components:
     description:
       - "What to capture: a list of C({name, preset, paths, excludes, volatile, tier, owner, data_class, unreadable,
-        max_bytes, secrets, preserve, validate, reload}). Without it the variable C(holdfast_components) holds."
+        max_bytes, secrets, preserve, validate, reload}). Without it the variable C(holdfast_components) holds.
+        C(steward), C(contact), C(regulations), C(application), C(version) and C(depends_on) say more about it."
       - "C(preset) names what is known of a component already, like V(nginx): the guide C(docs/guide_components.md)
         lists them. C(name) is then the preset's unless given, C(paths), C(unreadable) and C(validate) replace what it
         says, and the other lists add to it. A text instead of a mapping is a preset's name and nothing else."

@@ -53,9 +53,10 @@ class Component:
     out). ``kind`` is one of KINDS; where it is not ``files``, ``source`` says in plain values what to ask, without
     secrets, and ``paths`` is the folder ``/holdfast/<name>`` that its texts stand in. What matches ``volatile`` is
     captured and is no drift: path patterns for files, else regular expressions for lines, beside those that a
-    device's platform knows. ``max_bytes`` bounds the
-    content that a capture takes; it is no part of what a snapshot holds. ``means`` is what else it takes to ask, be it
-    secret, or the pushed text itself: it is written nowhere.
+    device's platform knows. ``max_bytes`` bounds the content that a capture takes; it is no part of what a snapshot
+    holds. ``means`` is what else it takes to ask, be it secret, or the pushed text itself: it is written nowhere.
+    ``steward`` and ``contact`` (whom to call), ``regulations``, ``application``, its ``version``, and ``depends_on``
+    (components of the host, or ``host:component``) are what people say about it, and no part of what a snapshot holds.
     """
 
     name: str
@@ -71,6 +72,12 @@ class Component:
     means: Mapping[str, t.Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     handling: Handling = dataclasses.field(default=Handling(), compare=False)
     max_bytes: int = dataclasses.field(default=DEFAULT_BYTES, compare=False)
+    steward: str = dataclasses.field(default="", compare=False)
+    contact: str = dataclasses.field(default="", compare=False)
+    regulations: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    application: str = dataclasses.field(default="", compare=False)
+    version: str = dataclasses.field(default="", compare=False)
+    depends_on: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     def declares(self, path: str) -> bool:
         """Whether *path* is one of the component's paths, one that a glob of it matches, or below such a one."""

@@ -15,21 +15,45 @@ import re
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
-from ..errors import PolicyError
 from . import sources
 from .component import DEFAULT_BYTES, FILES, MOST_BYTES, Component, Exclude, Handling
+from .exclusions import OWN_REASONS, Exclusion, over, read_exclusions
+from .finding import Finding, read_known, read_mapping, read_name, read_text, read_words, refuse
+from .ownership import OWNERSHIP, read_ownership
 from .platform import Platform
 from .preset import NONE, Preset
 from .retention import RetentionClass
+from .tier import DEFAULT_TIER, DEFAULT_TIERS, TIER_NAME, Tier, read_tiers
+from .waiver import Waiver, read_waivers
+
+__all__ = (
+    "DEFAULT_CLASSES",
+    "DEFAULT_TIER",
+    "DEFAULT_TIERS",
+    "TIER_NAME",
+    "Exclusion",
+    "Finding",
+    "Policy",
+    "RetentionClass",
+    "Stream",
+    "Tier",
+    "Waiver",
+    "judge_policy",
+    "read_classes",
+    "read_known",
+    "read_mapping",
+    "read_policy",
+    "read_pushed",
+    "read_tiers",
+    "read_words",
+    "refuse",
+)
 
 CLASS_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
-TIER_NAME = re.compile(r"tier[0-9]{1,2}")
 COMPONENT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 LOCK_MODES = ("compliance", "governance")
 _LONGEST_DAYS = 36500
 
-_DURATION = re.compile(r"([1-9][0-9]{0,4})([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _SIZE = re.compile(r"([1-9][0-9]{0,15})(|KiB|MiB|GiB)")
 _SIZES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 # the names that systemd.unit(5) allows
@@ -42,17 +66,9 @@ DEFAULT_CLASSES: Mapping[str, Mapping[str, t.Any]] = {
     "d0090": {"days": 90, "mode": "compliance"},
     "d0400": {"days": 400, "mode": "compliance"},
 }
-DEFAULT_TIERS: Mapping[str, Mapping[str, t.Any]] = {
-    "tier0": {"class": "d0400", "rpo": "6h", "rto": "1h"},
-    "tier1": {"class": "d0090", "rpo": "24h", "rto": "4h"},
-    "tier2": {"class": "d0030", "rpo": "7d", "rto": "24h"},
-}
-DEFAULT_TIER = "tier1"
 DEFAULT_DATA_CLASS = "internal"
 UNOWNED = "unassigned"
-# what a walk says of what it could not take, and no policy may say
-_OWN_REASONS = ("absent", "unreadable", "pseudo file system")
-_COMPONENT_KEYS = (
+FILE_KEYS = (
     "name",
     "paths",
     "excludes",
@@ -68,22 +84,10 @@ _COMPONENT_KEYS = (
     "validate",
     "reload",
     "kind",
+    *OWNERSHIP,
 )
 
 T = t.TypeVar("T")
-
-
-@dataclasses.dataclass(frozen=True)
-class Tier:
-    """How much a loss would hurt.
-
-    The promised recovery point (rpo) and recovery time (rto), and the class that keeps it.
-    """
-
-    name: str
-    retention_class: str
-    rpo: dt.timedelta
-    rto: dt.timedelta
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +106,8 @@ class Policy:
     classes: Mapping[str, RetentionClass]
     tiers: Mapping[str, Tier]
     components: tuple[Component, ...]
+    exclusions: tuple[Exclusion, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
 
     def streams(self) -> tuple[Stream, ...]:
         """Group the components by tier, in the order of tier names; what is pushed is a stream of its own."""
@@ -114,24 +120,12 @@ class Policy:
         return (*grouped, *(Stream(c.name, self.tiers[c.tier].retention_class, (c,)) for c in pushed))
 
 
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """One thing wrong in the inventory: where it stands, what it is, and the remedy."""
-
-    key: str
-    problem: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.problem}. {self.remedy}"
-
-
 def read_classes(value: t.Any, findings: list[Finding]) -> dict[str, RetentionClass]:
     """Read ``holdfast_classes`` over the built-in classes; what is wrong is added to *findings*."""
     classes = {}
     for name, given in {**DEFAULT_CLASSES, **read_mapping("holdfast_classes", value, findings)}.items():
         key = f"holdfast_classes.{name}"
-        if not _named(key, name, CLASS_NAME, "a small letter, then letters, digits or dashes", findings):
+        if not read_name(key, name, CLASS_NAME, "a small letter, then letters, digits or dashes", findings):
             continue
         fields = read_mapping(key, given, findings)
         read_known(key, fields, ("days", "mode", "maximum"), findings)
@@ -170,62 +164,52 @@ def no_platforms(name: str, key: str, findings: list[Finding]) -> None:
     findings.append(Finding(key, f"no platform {name!r}", "Push the device's text instead, as content."))
 
 
-def read_policy(
-    *,
-    host: str,
-    classes: t.Any = None,
-    tiers: t.Any = None,
-    components: t.Any = None,
-    presets: Presets = no_presets,
-    platforms: Platforms = no_platforms,
-    network_os: str = "",
-) -> Policy:
-    """Read one host's policy from plain inventory values.
+def read_policy(*, host: str, **given: t.Any) -> Policy:
+    """Read one host's policy from plain inventory values, as :func:`judge_policy` takes them.
 
-    :param classes: ``holdfast_classes``: name to ``{days, mode}``, over the built-in ones.
-    :param tiers: ``holdfast_tiers``: name to ``{class, rpo, rto}``, over the built-in ones.
-    :param components: ``holdfast_components``: a list.
-    :param presets: finds the presets that components name.
-    :param platforms: finds the platforms of devices.
-    :param network_os: ``ansible_network_os`` of the host, which is the platform of a device unless it names one.
     :raises PolicyError: with every finding, each naming its key and its remedy.
     """
     findings: list[Finding] = []
+    policy = judge_policy(findings, **given)
+    refuse(findings, host=host)
+    return policy
+
+
+def judge_policy(
+    findings: list[Finding],
+    *,
+    classes: t.Any = None,
+    tiers: t.Any = None,
+    components: t.Any = None,
+    exclusions: t.Any = None,
+    exceptions: t.Any = None,
+    presets: Presets = no_presets,
+    platforms: Platforms = no_platforms,
+    network_os: str = "",
+    now: dt.datetime | None = None,
+) -> Policy:
+    """Read one host's policy from plain inventory values; what is wrong is added to *findings*.
+
+    With findings it is what could be read, and nothing to act by.
+
+    :param classes: ``holdfast_classes``: name to ``{days, mode}``, over the built-in ones.
+    :param tiers: ``holdfast_tiers``: name to ``{class, rpo, rto, schedule, …}``, over the built-in ones.
+    :param components: ``holdfast_components``: a list.
+    :param exclusions: ``holdfast_exclusions``: a list, over the components' own excludes.
+    :param exceptions: ``holdfast_exceptions``: a list, which changes nothing of what is captured.
+    :param presets: finds the presets that components name.
+    :param platforms: finds the platforms of devices.
+    :param network_os: ``ansible_network_os`` of the host, which is the platform of a device unless it names one.
+    :param now: what exclusions are judged by, UTC; None: this machine's clock.
+    """
     known_classes = read_classes(classes, findings)
     known_tiers = read_tiers(tiers, known_classes, findings)
     devices = sources.Devices(network_os, lambda name, key: platforms(name, key, findings))
     declared = _read_components(components, known_tiers, presets, devices, findings)
-    refuse(findings, host=host)
-    return Policy(known_classes, known_tiers, declared)
-
-
-def refuse(findings: Sequence[Finding], *, host: str | None = None) -> None:
-    """Raise PolicyError with all *findings*, if there are any."""
-    if findings:
-        raise PolicyError(
-            "the policy cannot be used: " + " · ".join(str(finding) for finding in findings).removesuffix("."),
-            host=host,
-            remedy="Nothing was touched. Correct the inventory and run again.",
-        )
-
-
-def read_tiers(value: t.Any, classes: Mapping[str, RetentionClass], findings: list[Finding]) -> dict[str, Tier]:
-    """Read ``holdfast_tiers`` over the built-in tiers; what is wrong is added to *findings*."""
-    tiers = {}
-    for name, given in {**DEFAULT_TIERS, **read_mapping("holdfast_tiers", value, findings)}.items():
-        key = f"holdfast_tiers.{name}"
-        if not _named(key, name, TIER_NAME, "tier and a number, like tier0", findings):
-            continue
-        fields = {**DEFAULT_TIERS.get(name, DEFAULT_TIERS[DEFAULT_TIER]), **read_mapping(key, given, findings)}
-        read_known(key, fields, ("class", "rpo", "rto"), findings)
-        if not isinstance(fields["class"], str) or fields["class"] not in classes:
-            remedy = f"Use one of {', '.join(sorted(classes))}, or declare it in holdfast_classes."
-            findings.append(Finding(f"{key}.class", f"no class {fields['class']!r}", remedy))
-            continue
-        rpo, rto = (_duration(f"{key}.{field}", fields[field], findings) for field in ("rpo", "rto"))
-        if rpo and rto:
-            tiers[name] = Tier(name, fields["class"], rpo, rto)
-    return tiers
+    excluded = read_exclusions(exclusions, findings)
+    waived = read_waivers(exceptions, findings)
+    moment = now or dt.datetime.now(dt.timezone.utc)
+    return Policy(known_classes, known_tiers, over(declared, excluded, moment), excluded, waived)
 
 
 def _read_components(
@@ -244,13 +228,13 @@ def _read_components(
         if kind not in (FILES, *sources.KEYS):
             findings.append(_no_kind(key, kind))
             continue
-        read_known(key, fields, sources.KEYS.get(kind, _COMPONENT_KEYS), findings)
+        read_known(key, fields, sources.KEYS.get(kind, FILE_KEYS), findings)
         named = fields.get("preset") if kind == FILES else None
         preset = _read_preset(f"{key}.preset", named, presets, findings)
         if preset is None:
             continue
         name = str(fields.get("name", preset.name))
-        if not _named(f"{key}.name", name, COMPONENT_NAME, "a small letter, then letters, digits, _ or -", findings):
+        if not read_name(f"{key}.name", name, COMPONENT_NAME, "a small letter, then letters, digits, _ or -", findings):
             continue
         key = f"holdfast_components[{position}] ({name})"
         _distinct(key, name, components, findings)
@@ -263,8 +247,8 @@ def _read_components(
             name=name,
             paths=read_paths(f"{key}.paths", fields.get("paths"), findings) if paths_given else preset.paths,
             tier=tier,
-            owner=_text(f"{key}.owner", fields.get("owner", UNOWNED), findings),
-            data_class=_text(f"{key}.data_class", fields.get("data_class", DEFAULT_DATA_CLASS), findings),
+            owner=read_text(f"{key}.owner", fields.get("owner", UNOWNED), findings),
+            data_class=read_text(f"{key}.data_class", fields.get("data_class", DEFAULT_DATA_CLASS), findings),
             excludes=_joined(preset.excludes, read_excludes(f"{key}.excludes", fields.get("excludes", ()), findings)),
             unreadable=read_unreadable(f"{key}.unreadable", fields.get("unreadable", preset.unreadable), findings),
             max_bytes=_read_size(f"{key}.max_bytes", fields.get("max_bytes", DEFAULT_BYTES), findings),
@@ -272,6 +256,7 @@ def _read_components(
             handling=_over(
                 preset, read_handling(f"{key}.", fields, findings), paths=paths_given, validate="validate" in fields
             ),
+            **read_ownership(key, fields, findings),
         )
     return tuple(components.values())
 
@@ -298,7 +283,7 @@ def read_pushed(
         fields = read_mapping(key, value, findings)
         read_known(key, fields, sources.PUSHED_KEYS, findings)
         name = str(fields.get("name", ""))
-        if not _named(f"{key}.name", name, COMPONENT_NAME, "a small letter, then letters, digits, _ or -", findings):
+        if not read_name(f"{key}.name", name, COMPONENT_NAME, "a small letter, then letters, digits, _ or -", findings):
             continue
         key = f"content[{position}] ({name})"
         _distinct(key, name, pushed, findings)
@@ -347,8 +332,8 @@ def _read_texts(
         name=name,
         paths=(sources.folder(name),),
         tier=tier,
-        owner=_text(f"{key}.owner", fields.get("owner", UNOWNED), findings),
-        data_class=_text(f"{key}.data_class", fields.get("data_class", DEFAULT_DATA_CLASS), findings),
+        owner=read_text(f"{key}.owner", fields.get("owner", UNOWNED), findings),
+        data_class=read_text(f"{key}.data_class", fields.get("data_class", DEFAULT_DATA_CLASS), findings),
         kind=kind,
         volatile=_joined(asked.volatile, volatile),
         source=asked.source,
@@ -357,6 +342,7 @@ def _read_texts(
             handling, secrets=_joined(asked.secrets, handling.secrets), alternatives=asked.alternatives
         ),
         max_bytes=_read_size(f"{key}.max_bytes", fields.get("max_bytes", DEFAULT_BYTES), findings),
+        **read_ownership(key, fields, findings),
     )
 
 
@@ -434,29 +420,6 @@ def read_handling(at: str, fields: Mapping[str, t.Any], findings: list[Finding])
     )
 
 
-def read_words(key: str, value: t.Any, findings: list[Finding], *, distinct: bool = True) -> tuple[str, ...]:
-    """Read a list of texts of one line each; what is wrong is added to *findings*.
-
-    :param distinct: drop what was there before.
-    """
-    if value is None:
-        return ()
-    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
-        findings.append(Finding(key, "is not a list", "Give a list of texts."))
-        return ()
-    findings.extend(
-        Finding(key, f"{word!r} is not a text", "Give one line of text, in quotes.")
-        for word in value
-        if not _is_line(word)
-    )
-    words = [word for word in value if _is_line(word)]
-    return tuple(dict.fromkeys(words) if distinct else words)
-
-
-def _is_line(value: t.Any) -> bool:
-    return isinstance(value, str) and bool(value) and value.isprintable()
-
-
 def read_unreadable(key: str, value: t.Any, findings: list[Finding]) -> str:
     """Read ``unreadable``; what is wrong is added to *findings*."""
     if value not in ("error", "leave_out"):
@@ -499,45 +462,12 @@ def read_excludes(key: str, value: t.Any, findings: list[Finding]) -> tuple[Excl
         if not isinstance(pattern, str) or not pattern or not isinstance(reason, str) or not reason:
             remedy = "Give both, like {pattern: '*.bak', reason: transient}."
             findings.append(Finding(f"{key}[{position}]", "lacks a pattern or a reason", remedy))
-        elif reason in _OWN_REASONS:
+        elif reason in OWN_REASONS:
             remedy = "Say why it is left out: else what a capture could not take would pass for excluded."
             findings.append(Finding(f"{key}[{position}].reason", f"{reason!r} is what captures say of a gap", remedy))
         else:
             excludes.append(Exclude(pattern, reason))
     return tuple(excludes)
-
-
-def read_mapping(key: str, value: t.Any, findings: list[Finding]) -> Mapping[str, t.Any]:
-    """A mapping, empty where nothing is given; what is none is added to *findings*."""
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        findings.append(Finding(key, "is not a mapping", "Give keys and values."))
-        return {}
-    return value
-
-
-def read_known(key: str, fields: Mapping[str, t.Any], allowed: Sequence[str], findings: list[Finding]) -> None:
-    """Add each key to *findings* that is none of *allowed*."""
-    findings.extend(
-        Finding(f"{key}.{field}", "is not a key of this version", f"Known here: {', '.join(allowed)}.")
-        for field in fields
-        if field not in allowed
-    )
-
-
-def _named(key: str, name: t.Any, form: re.Pattern[str], spoken: str, findings: list[Finding]) -> bool:
-    if isinstance(name, str) and form.fullmatch(name):
-        return True
-    findings.append(Finding(key, f"{name!r} is not a name", f"It becomes part of object names: use {spoken}."))
-    return False
-
-
-def _text(key: str, value: t.Any, findings: list[Finding]) -> str:
-    if isinstance(value, str) and value and value.isprintable():
-        return str(value)
-    findings.append(Finding(key, f"{value!r} is not a text", "Give one line of text."))
-    return ""
 
 
 def _read_size(key: str, value: t.Any, findings: list[Finding]) -> int:
@@ -550,11 +480,3 @@ def _read_size(key: str, value: t.Any, findings: list[Finding]) -> int:
         findings.append(Finding(key, f"{value!r} is no size that a component may have", remedy))
         return DEFAULT_BYTES
     return size
-
-
-def _duration(key: str, value: t.Any, findings: list[Finding]) -> dt.timedelta | None:
-    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if found:
-        return dt.timedelta(**{_UNITS[found[2]]: int(found[1])})
-    findings.append(Finding(key, f"{value!r} is not a duration", "Give minutes, hours or days, like 30m, 24h, 7d."))
-    return None

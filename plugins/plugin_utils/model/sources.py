@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from .component import FILES, Component
+from .ownership import OWNERSHIP
 from .platform import Platform
 
 COMMAND, ENVIRONMENT, API, CONTENT, DEVICE = "command", "environment", "api", "content", "device"
@@ -31,7 +32,7 @@ VOLATILE_VARIABLES = (
 LONGEST_SECONDS = 3600
 
 # what every kind has besides its own keys
-_COMMON = ("kind", "name", "tier", "owner", "data_class", "max_bytes", "volatile", "secrets")
+_COMMON = ("kind", "name", "tier", "owner", "data_class", "max_bytes", "volatile", "secrets", *OWNERSHIP)
 _WAYS = ("process", "unit", "pidfile")
 _OWN: Mapping[str, tuple[str, ...]] = {
     COMMAND: ("commands",),
@@ -41,7 +42,7 @@ _OWN: Mapping[str, tuple[str, ...]] = {
 }
 _TELLING = {**_OWN, ENVIRONMENT: _WAYS, API: ("url",)}
 KEYS: Mapping[str, tuple[str, ...]] = {kind: (*_COMMON, *own) for kind, own in _OWN.items()}
-PUSHED_KEYS = ("name", "tier", "owner", "data_class", "max_bytes", "volatile", "secrets", "text", "allow_empty")
+PUSHED_KEYS = (*_COMMON[1:], "text", "allow_empty")
 
 _MOST_COMMANDS = 64
 _ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

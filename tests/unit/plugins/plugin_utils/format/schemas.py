@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[5] / "docs" / "design" / "schema"
 SCHEMAS: dict[str, dict[str, t.Any]] = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))
     for path in sorted(FOLDER.glob("*.json"))
-    if path.stem not in ("component", "platform")
+    if path.stem not in ("component", "platform", "policy")
 }
 _REGISTRY: t.Any = Registry().with_resources(
     (schema["$id"], Resource.from_contents(schema)) for schema in SCHEMAS.values()

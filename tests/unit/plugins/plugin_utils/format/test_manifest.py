@@ -12,6 +12,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import Form
 from ansible_collections.holdfast.config.plugins.plugin_utils.format import canonical, entries, manifest
 from ansible_collections.holdfast.config.plugins.plugin_utils.format.canonical import Fields
 from ansible_collections.holdfast.config.plugins.plugin_utils.format.manifest import Origin
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.ownership import OWNERSHIP
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import zstd
 from hypothesis import given
 
@@ -137,8 +138,9 @@ def test_the_definition_is_of_everything_that_is_declared() -> None:
         "volatile": ("x",),
         "source": {"x": "y"},
     }
-    # how it is handled is judged when it is compared or restored
-    assert set(changes) | {"handling", "max_bytes", "means"} == {field.name for field in dataclasses.fields(SSH)}
+    # how it is handled is judged when it is compared or restored, and what people say of it stands in the inventory
+    left = {"handling", "max_bytes", "means", *OWNERSHIP}
+    assert set(changes) | left == {field.name for field in dataclasses.fields(SSH)}
     found = {manifest.definition(dataclasses.replace(SSH, **{name: value})) for name, value in changes.items()}
     assert len(found | {manifest.definition(SSH)}) == len(changes) + 1
 
