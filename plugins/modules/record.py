@@ -50,9 +50,11 @@ options:
       - V(destruction) says that the key of a class and year is destroyed, which M(holdfast.config.destruction) carries
         out until the request expires. People sign how many snapshots nobody can open then.
       - V(escrow-destroyed) says that who holds an escrow key has destroyed each copy of it.
+      - V(exception) says that people accept an exception of C(holdfast_exceptions) until it expires, word for word.
+        Without it what it names is a gap in M(holdfast.config.coverage_info).
       - Needed for O(state=requested).
     type: str
-    choices: [access, destruction, escrow-destroyed, hold-release, retired]
+    choices: [access, destruction, escrow-destroyed, exception, hold-release, retired]
   host:
     description:
       - The host, as the inventory spells it, or its C(holdfast_host_id). What people sign names the identity. Needed
@@ -76,6 +78,11 @@ options:
     description:
       - The recovery point whose hold ends, by its id or at least its first 12 digits. For O(operation=hold-release),
         which must name host, stream and recovery point just as the hold did.
+    type: str
+  exception:
+    description:
+      - The id of an exception in C(holdfast_exceptions) of the host that the task runs for, such as V(EX-7). Needed for
+        O(operation=exception).
     type: str
   requester:
     description:

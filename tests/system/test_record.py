@@ -274,7 +274,7 @@ def test_what_is_wrong_is_said(board: Board, story: Story) -> None:
         "no request": ({"state": "present"}, "missing: request"),
         "operation": (
             {**ask, "operation": "root"},
-            "must be one of: access, destruction, escrow-destroyed, hold-release, retired",
+            "must be one of: access, destruction, escrow-destroyed, exception, hold-release, retired",
         ),
         "no key": ({"state": "requested", "operation": "destruction"}, "missing: key"),
         "typing error": ({**ask, "host": "web3"}, "host web3 has no live stream"),

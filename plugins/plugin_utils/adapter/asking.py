@@ -10,14 +10,22 @@ import datetime as dt
 import typing as t
 from collections.abc import Mapping
 
-from ..model.record import ACCESS, DESTRUCTION, ESCROW_DESTROYED, HOLD_RELEASE
+from ..errors import NotFoundError
+from ..model.finding import Finding, refuse
+from ..model.record import ACCESS, DESTRUCTION, ESCROW_DESTROYED, EXCEPTION, HOLD_RELEASE
+from ..model.waiver import Waiver, read_waivers
 from ..usecases import access, destruction, legal_hold, points, records
 from ..usecases.approvals import Pending
 from ..usecases.repository import Repository
 from .access_options import window
 from .options import Options
 
-WINDOW: Mapping[str, t.Any] = {"from": {"type": "str"}, "until": {"type": "str"}}
+ABOUT: Mapping[str, t.Any] = {
+    "from": {"type": "str"},
+    "until": {"type": "str"},
+    "recovery_point": {"type": "str"},
+    "exception": {"type": "str"},
+}
 
 
 def ask(options: Options, repository: Repository, now: dt.datetime) -> tuple[Pending, bool]:
@@ -38,7 +46,24 @@ def ask(options: Options, repository: Repository, now: dt.datetime) -> tuple[Pen
     if operation == ACCESS:
         since, until = window(options)
         return access.ask(repository, since=since, until=until, host=options["host"], request=request)
+    if operation == EXCEPTION:
+        return records.ask_exception(repository, _waiver(options), request)
     live = points.live(repository, now=now).streams
     return records.ask(
         repository, operation, host=options["host"], stream=options["stream"], request=request, live=live
     )
+
+
+def _waiver(options: Options) -> Waiver:
+    """The exception of that id among those of the host the task runs for."""
+    findings: list[Finding] = []
+    known = {waiver.id: waiver for waiver in read_waivers(options.inherited("exceptions"), findings)}
+    refuse(findings)
+    wanted = options["exception"]
+    if wanted not in known:
+        raise NotFoundError(
+            "holdfast_exceptions has no exception of that id",
+            item=wanted,
+            remedy=f"Known here: {', '.join(known)}." if known else "Run this for a host that has it.",
+        )
+    return known[wanted]

@@ -15,7 +15,10 @@ from collections.abc import Mapping
 HOLD_RELEASE, RETIRED = "hold-release", "retired"
 DESTRUCTION, ESCROW_DESTROYED = "destruction", "escrow-destroyed"
 ACCESS = "access"
-PEOPLE_KINDS = frozenset({ACCESS, DESTRUCTION, ESCROW_DESTROYED, HOLD_RELEASE, RETIRED})
+EXCEPTION = "exception"
+# what a run says of itself: signed by the point key of who backs up, or by the record key of who restores
+AUDIT = "audit"
+PEOPLE_KINDS = frozenset({ACCESS, DESTRUCTION, ESCROW_DESTROYED, EXCEPTION, HOLD_RELEASE, RETIRED})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -174,7 +174,7 @@ def test_rules_are_read_in_the_order_of_operations() -> None:
     )
     assert findings == []
     assert found == (Quorum("retired", 3, ("security", "security"), "pin"), Quorum("root", 2, (), "any"))
-    assert OPERATIONS == ("root", "access", "destruction", "escrow-destroyed", "hold-release", "retired")
+    assert OPERATIONS == ("root", "access", "destruction", "escrow-destroyed", "exception", "hold-release", "retired")
 
 
 WRONG_RULE: dict[str, tuple[t.Any, str, str]] = {
