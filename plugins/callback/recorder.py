@@ -17,6 +17,7 @@ description:
     counts, and names those alone that somebody must look at. The same stands whole as JSON in the run folder.
   - While hosts are captured it says from time to time how many are done. That goes to standard error. So does the
     table where the output is a JSON document, that is, where the name of the stdout callback begins with C(json).
+  - Of a run that leaves a recovery point unsealed it puts a signed record of how it ended.
   - Seals what a failed run has left unsealed. It never seals for a run that did not fail, but for what it adopted, and
     never turns a run green; where a run did not fail and left a recovery point unsealed it warns.
   - With O(adopt) it seals the configurations that other tasks return on their way, modules C(*_config) with
@@ -90,7 +91,7 @@ from ..plugin_utils.adapter import forehand, run
 from ..plugin_utils.adapter.adopting import Adopter
 from ..plugin_utils.adapter.options import Location
 from ..plugin_utils.errors import HoldfastError
-from ..plugin_utils.usecases import run_report, seal_point
+from ..plugin_utils.usecases import events, run_report, seal_point
 from ..plugin_utils.usecases.run_folder import OpenPoint, PointFolder
 
 _OPEN = "holdfast.config.recovery_point"
@@ -151,6 +152,7 @@ class CallbackModule(CallbackBase):
             left = run_report.unsealed(state_dir, run.RUN_ID)
             problems = self._adopter.end()
             problems += run_report.rescue(state_dir, run.RUN_ID, _reseal) if failed else []
+            problems += run_report.conclude(state_dir, run.RUN_ID, _conclude)
             reports = run_report.gather(state_dir, run.RUN_ID, rescued=left | self._adopter.points)
             if not failed:
                 problems += [report.warning for report in reports if report.warning]
@@ -192,3 +194,8 @@ def _reseal(folder: PointFolder, opened: OpenPoint) -> None:
     seal_point.reach_and_seal(
         folder, lambda: location.means(check=opened.check), later_batches=False, check=opened.check
     )
+
+
+def _conclude(folder: PointFolder, opened: OpenPoint) -> None:
+    by = Location(**opened.location).means(check=opened.check)
+    events.conclude(folder, by.repository, by.keyring)

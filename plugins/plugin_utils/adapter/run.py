@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import platform
 import secrets
 import time
 import typing as t
@@ -43,23 +41,7 @@ def state_dir(option: str | None) -> Path:
     return Path(option or os.environ.get("HOLDFAST_STATE_DIR") or os.path.join(home, "holdfast")).expanduser()
 
 
-def actor(task_vars: Mapping[str, t.Any]) -> dict[str, str]:
-    """Who runs this: the user and machine of the controller, and the user and job of AWX where it says so."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        # an execution environment may run as a number that no account has
-        user = str(os.getuid())
-    told = {"awx_user": task_vars.get("awx_user_name"), "awx_job": task_vars.get("awx_job_id")}
-    return {
-        "user": user,
-        "controller": platform.node(),
-        "run": RUN_ID,
-        **{name: str(value) for name, value in told.items() if value is not None},
-    }
-
-
-def spoken(actor: Mapping[str, str], change: Mapping[str, str]) -> str:
+def spoken(actor: Mapping[str, t.Any], change: Mapping[str, str]) -> str:
     """The same in a line for people who find what this run left on a host."""
     who = f"{actor['awx_user']} by AWX" if "awx_user" in actor else f"{actor['user']} on {actor['controller']}"
     ticket = f" for {change['id']}" if "id" in change else ""

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import EmptyPointError, HoldfastError, RunAbandonedError
 from ..keyring.base import Keyring
 from ..model import instant, keep
-from . import open_point, points, run_folder, seal_point, snapshot
+from . import events, open_point, points, run_folder, seal_point, snapshot
 from .repository import Repository
 from .run_folder import PointFolder, Receipt, SealedSnapshot
 from .stamps import TimeStamping
@@ -26,7 +26,10 @@ _LONGEST_NAME = 32
 
 @dataclasses.dataclass(frozen=True)
 class Shipping:
-    """A line for each point that was stored late, and one for each that was not, with the reason."""
+    """A line for each point that was stored late, and one for each that was not, with the reason.
+
+    ``waiting`` tells of runs as well that ended before they sealed.
+    """
 
     shipped: tuple[str, ...]
     waiting: tuple[str, ...]
@@ -35,7 +38,7 @@ class Shipping:
 def ship_leftovers(
     state_dir: Path, repository: Repository, keyring: Keyring, *, run: str, stamping: TimeStamping | None = None
 ) -> Shipping:
-    """Store and seal what runs that have ended left behind.
+    """Store and seal what runs that have ended left behind, and say of the others, signed, that they were interrupted.
 
     One that cannot be shipped yet stays for the next run, and holds up neither the others nor this run.
 
@@ -61,6 +64,7 @@ def ship_leftovers(
             waiting.append(f"{what} holds nothing any more that may be named, and is let go of")
         except HoldfastError as e:
             waiting.append(f"{what} still waits: {e}")
+    waiting += events.conclude_ended(state_dir, repository, keyring, run=run)
     return Shipping(tuple(shipped), tuple(waiting))
 
 

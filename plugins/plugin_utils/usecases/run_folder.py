@@ -16,6 +16,7 @@
                                      /pushed/<host>/<digest>.json  the receipt of a text that was pushed for a host
                                      /batched/<host>.json  what a batch left for the host's own task, which takes it
                                      /leftovers/         sealed, and not taken by the store: a later run ships them
+                                     /intent.json         the records of its begin and of an end without seal
                                      /unsent             there while the point is to be sealed; else a later run does it
                                      /sealed.json        what seal did
                           /.identities/<host>            which host of this run has that identity
@@ -483,6 +484,15 @@ class PointFolder:
         """Whether a later run has something to ship from here."""
         return self.unsent or any((self.path / "leftovers").glob("*.json"))
 
+    def write_intent(self, record: str, ended: str = "") -> None:
+        """Keep which record says that the point was begun, and which that it ended without a seal."""
+        self._write("intent.json", {"record": record, "ended": ended})
+
+    def read_intent(self) -> tuple[str, str] | None:
+        """Read :meth:`write_intent` back; None where no such record was put."""
+        document = self._read("intent.json")
+        return None if document is None else (str(document["record"]), str(document["ended"]))
+
     def add_batch(self, hosts: Iterable[str]) -> None:
         """Note that the batch of these hosts has come."""
         listed = sorted(hosts)
@@ -592,10 +602,25 @@ def remembered(state_dir: Path, repository_id: str, now: dt.datetime) -> str | N
 
 def waiting_points(state_dir: Path, *, keep: str) -> list[PointFolder]:
     """Points of runs that have ended, which the store did not take whole."""
+    return [point for point in ended_points(state_dir, keep=keep) if point.waits_for_store]
+
+
+def ended_points(state_dir: Path, *, keep: str) -> list[PointFolder]:
+    """Points of runs other than *keep* whose process has ended."""
     found = []
     for run in sorted((state_dir / "runs").glob("*")):
         if run.name != keep and RUN_ID.fullmatch(run.name) and not _alive(run):
-            found += [point for point in open_points(state_dir, run.name) if point.waits_for_store]
+            found += open_points(state_dir, run.name)
+    return found
+
+
+def known_events(state_dir: Path) -> set[str]:
+    """Names of the records of beginnings and ends that runs on this controller have put."""
+    found: set[str] = set()
+    for path in (state_dir / "runs").glob("*/*/intent.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            document = json.loads(path.read_bytes())
+            found |= {str(document["record"]), str(document["ended"])}
     return found
 
 

@@ -243,6 +243,22 @@ def rescue(state_dir: Path, run: str, reseal: Callable[[PointFolder, OpenPoint],
     return problems
 
 
+def conclude(state_dir: Path, run: str, end: Callable[[PointFolder, OpenPoint], object]) -> list[str]:
+    """Say of each point that stays unsealed how the run ended; returns a line for each where that was not kept.
+
+    :param end: says it for one point.
+    """
+    problems = []
+    for folder in open_points(state_dir, run):
+        begun = folder.read_intent()
+        if begun is not None and begun[0] and not begun[1] and folder.read_sealed() is None:
+            try:
+                end(folder, folder.read_open())
+            except HoldfastError as e:
+                problems.append(f"the record of how recovery point {folder.point} ended was not kept: {e}")
+    return problems
+
+
 def verdict(reports: Sequence[PointReport]) -> str:
     """The worst that is so of a run's points, for the heading of the table."""
     if not reports:

@@ -23,10 +23,10 @@ from ..model import instant, keep
 from ..model.access import ACCESS_GIVEN
 from ..model.hold import HOLD
 from ..model.point import ObjectRef, StreamEntry, StreamState
-from ..model.record import PEOPLE_KINDS, Record, Request
+from ..model.record import AUDIT, PEOPLE_KINDS, Record, Request
 from ..model.verification import Finding, Level, PointSummary, Report, Severity, StreamSummary
 from ..store.base import Listed
-from . import approvals, destroyed, objects, points, proofs, records, stamps
+from . import approvals, destroyed, events, objects, points, proofs, records, stamps
 from .repository import Repository
 from .stamps import TimeStamping
 from .verify_damage import Remedies
@@ -121,7 +121,9 @@ class _Verification:
         if self._level >= Level.SIGNATURES:
             newest: dict[str, dict[tuple[str, str], StreamEntry]] = {}
             covers: dict[str, tuple[points.Point, tuple[str, ...]]] = {}
+            sealed: set[tuple[str, str]] = set()
             for point in self._points():
+                sealed.add((point.statement.run, point.statement.point))
                 summaries.append(_summary(point))
                 self._references(point, entries)
                 named_by.update((entry.manifest.name, point.id) for entry in point.body.streams)
@@ -133,6 +135,7 @@ class _Verification:
             self._fading(live)
             self._destroyed(live)
             records = sum(self._record(name, witnessed) for name, parts in parsed.items() if parts.kind is Kind.RECORD)
+            self._unended(witnessed, sealed)
             streams = self._streams(live, witnessed, (entry for told in entries.values() for entry in told))
             newest_names = frozenset(entry.manifest.name for entry in live.streams.values())
         read = self._reading.read(parsed, entries, newest_names)
@@ -498,6 +501,9 @@ class _Verification:
             return 0
         if removed is None:
             witnessed.append((name, record))
+        elif record.kind == AUDIT:
+            # each run leaves one: the points of that time are told of by name
+            return 0
         else:
             self._find(
                 Severity.WARNING,
@@ -505,7 +511,24 @@ class _Verification:
                 f"is signed by a key that root link {removed.link} has removed",
                 "Believe it only if its digest is known elsewhere: a ticket, a job's result, the SIEM.",
             )
-        return 1
+        return int(record.kind != AUDIT)
+
+    def _unended(self, witnessed: Sequence[tuple[str, Record]], sealed: Collection[tuple[str, str]]) -> None:
+        """Runs that began and of which nothing more is known."""
+        told = []
+        for name, record in witnessed:
+            if record.kind == AUDIT:
+                try:
+                    told.append(events.event_of(name, record))
+                except FormatError as e:
+                    self._error(name, e, "counts as not there")
+        for event in events.unended(told, sealed, now=self._now):
+            self._find(
+                Severity.WARNING,
+                event.name,
+                f"{event.spoken}, has neither sealed nor said how it ended",
+                "Ask who ran it. Its process was ended, or somebody keeps its recovery point away.",
+            )
 
     def _signed_when(self, name: str, at: dt.datetime, request: Request) -> None:
         """Hold the time that people had against the store's: who held their signatures back could put them later."""
