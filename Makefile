@@ -32,7 +32,7 @@ ANSIBLE_TEST = cd $(COPY) && HOME="$(CURDIR)/$(TEST_HOME)" \
 
 PARTS := lint unit sanity units importer molecule system attacks promises
 
-.PHONY: help setup demo test test-next test-hosts test-root test-integration servers $(PARTS) bench bench-page attacks-page duties-page platforms-page simulation changelog lock copy link clean
+.PHONY: help setup demo test test-next test-hosts test-root test-integration test-events servers $(PARTS) bench bench-page attacks-page duties-page platforms-page simulation changelog lock copy link clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,11 @@ test-root: $(VENV)/.dev link ## whole hosts with systemd, in containers: takes r
 test-integration: $(VENV)/.dev link servers ## real S3 servers and a real Vault on loopback; needs Go 1.25 and Debian's radosgw ceph-mon ceph-osd ceph-common
 	python -m pytest tests/integration
 
+test-events: $(VENV)/.dev link ## real ansible-rulebook: signed webhooks and what devices log; needs a Java of 17 or later
+	@command -v java > /dev/null || { echo "java is missing: on Debian install default-jre-headless" >&2; exit 1; }
+	$(MAKE) VENV=.dev/eda PYTHON="$(CURDIR)/$(VENV)/bin/python" .dev/eda/.eda
+	python -m pytest tests/events
+
 attacks-page: $(VENV)/.dev link servers ## try every attack on the S3 servers, and write docs/design/attacks_s3.md anew
 	python -m ansible_collections.holdfast.config.tests.integration.attacks_page
 
@@ -126,7 +131,7 @@ changelog: $(VENV)/.dev ## turn changelogs/fragments into the entry of the versi
 	antsibull-changelog release --reload-plugins
 
 lock: ## write requirements/*.txt anew from requirements/*.in; needs uv
-	cd requirements && for name in runtime dev bench; do \
+	cd requirements && for name in runtime dev bench eda; do \
 	  uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 $$name.in -o $$name.txt; done
 	cd requirements && uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.12 next.in -o next.txt
 

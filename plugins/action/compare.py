@@ -49,7 +49,7 @@ class ActionModule(HoldfastAction):
                 Live(target, LookedAt(HostTrip(self, task_vars), device=device))
                 if other is None
                 else Sealed(beside or source or target, other, identity(beside or source)),
-                declared=declared(target, options.variable),
+                declared=declared(target, options.variable, options.names),
                 paths=options["paths"] or (),
                 content=diff or bool(options["html"]),
             )

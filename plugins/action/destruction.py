@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import destruction_results, record_results, run
+from ..plugin_utils.adapter import context, destruction_results, record_results
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import ASKING, CHANGE, REPOSITORY, Options
 from ..plugin_utils.usecases import approvals, destruction, objects, records
@@ -42,7 +42,9 @@ class ActionModule(HoldfastAction):
             return destruction_results.listing(destruction.standings(repository), found)
         if state == "escrow":
             return self._escrow(options, repository)
-        done = destruction.destroy(repository, location.keyring(), key, actor=run.actor(task_vars), check=options.check)
+        done = destruction.destroy(
+            repository, location.keyring(), key, actor=context.who(task_vars), check=options.check
+        )
         return destruction_results.destruction(done, diff=self._task.diff)
 
     def _escrow(self, options: Options, repository: Repository) -> dict[str, t.Any]:

@@ -4,15 +4,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import acknowledge, hosts, results, run
+from ..plugin_utils.adapter import acknowledge, context, hosts, results, run, tickets, unauthorised
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
+from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, TRIGGER, Options
 from ..plugin_utils.errors import IncompleteError
-from ..plugin_utils.usecases import carry, open_point, seal_point
+from ..plugin_utils.usecases import carry, seal_point
 from ..plugin_utils.usecases.leftovers import Shipping, ship_leftovers
 from ..plugin_utils.usecases.run_folder import PointFolder, claim, sweep
 
@@ -23,6 +22,7 @@ class ActionModule(HoldfastAction):
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
         **CHANGE,
+        **TRIGGER,
         "state": {"type": "str", "choices": ["open", "sealed"], "required": True},
         "name": {"type": "str", "default": "main"},
         "alias": {"type": "str"},
@@ -44,20 +44,21 @@ class ActionModule(HoldfastAction):
                     options.state_dir, by.repository, by.keyring, run=run.RUN_ID, stamping=by.stamping
                 )
             sweep(options.state_dir, keep=run.RUN_ID)
-            opened = open_point.open_point(
+            opened = context.begin(
                 folder,
                 by.repository,
                 by.keyring,
+                options,
+                location=location,
                 expected=hosts.expected(options["expect"], task_vars),
-                location=dataclasses.asdict(location),
-                change=options.change(),
-                actor=run.actor(task_vars),
+                task_vars=task_vars,
+                tickets=tickets.provider(options),
                 alias=options["alias"],
-                check=options.check,
             )
             folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=False))
             return results.opened_point(opened, left)
         folder.add_batch(hosts.come(self._task.get_play(), task_vars, sealing=True))
+        watch = unauthorised.Watch(options, folder)
         sealed = seal_point.reach_and_seal(
             folder,
             lambda: location.means(check=options.check),
@@ -65,7 +66,8 @@ class ActionModule(HoldfastAction):
             most_carried=options.number("carry_limit", 0, 1_000_000),
             check=options.check,
         )
-        result = {"run": run.RUN_ID, **results.sealed_point(acknowledge.acknowledged(location, sealed))}
+        sealed = acknowledge.acknowledged(location, sealed)
+        result = {"run": run.RUN_ID, **results.sealed_point(sealed, watch.told(location, sealed, task_vars))}
         if sealed.sealed and not sealed.complete and not options["allow_incomplete"]:
             lacking = ", ".join([*sealed.failed, *sealed.missing])
             raise IncompleteError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import archive_options, restore_results, restore_ways, run
+from ..plugin_utils.adapter import archive_options, context, restore_results, restore_ways, tickets
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, SELECTION, Options
 from ..plugin_utils.adapter.trip import HostTrip
@@ -40,15 +40,18 @@ class ActionModule(HoldfastAction):
             "host": source or target,
             "host_id": None if source or own == target else own,
             "selection": options.selection(),
-            "context": Context(target, place, run.actor(task_vars), options.change()),
             "retrieval": archive_options.retrieval(options, self._display.display),
             "check": options.check,
         }
         repository, keyring = location.repository(check=options.check), location.keyring()
+        actor = context.actor(task_vars, options.trigger())
         if not options["in_place"]:
             host = Host(trip, root=place, journal=options.journal_dir)
+            given["context"] = Context(target, place, actor, options.change())
             done, page = restore(repository, keyring, host, **given), None
         else:
-            task = restore_ways.Task(self, trip, options, task_vars)
+            change, permit = tickets.permit_restore(options, target, repository.store.clock)
+            given["context"] = Context(target, place, actor, change)
+            task = restore_ways.Task(self, trip, options, task_vars, permit)
             done, page = restore_ways.to_its_place(task, repository, keyring, **given), task.page
         return restore_results.restored(done, diff=self._task.diff, html=page)

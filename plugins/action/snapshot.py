@@ -4,16 +4,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ..plugin_utils.adapter import acknowledge, hosts, results, run
+from ..plugin_utils.adapter import acknowledge, context, hosts, results, run, tickets
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.device import Devices
 from ..plugin_utils.adapter.options import CHANGE, CONTENT, POLICY, REPOSITORY, Options
 from ..plugin_utils.adapter.trip import HostTrip
-from ..plugin_utils.usecases import batch, open_point, seal_point, snapshot
+from ..plugin_utils.usecases import batch, seal_point, snapshot
 from ..plugin_utils.usecases.run_folder import claim, point_of_host, sweep
 from ..plugin_utils.version import COLLECTION
 
@@ -46,15 +45,15 @@ class ActionModule(HoldfastAction):
         if repository is not None:
             claim(options.state_dir, run.RUN_ID, run.CONTROLLER_PID)
             sweep(options.state_dir, keep=run.RUN_ID)
-            open_point.open_point(
+            context.begin(
                 folder,
                 repository,
                 location.keyring(),
+                options,
+                location=location,
                 expected=[host],
-                location=dataclasses.asdict(location),
-                change=options.change(),
-                actor=run.actor(task_vars),
-                check=options.check,
+                task_vars=task_vars,
+                tickets=tickets.provider(options),
             )
         devices = Devices(self, task_vars, host, options.variable)
         with devices.source:
@@ -62,7 +61,7 @@ class ActionModule(HoldfastAction):
                 folder,
                 snapshot.HeardHost(HostTrip(self, task_vars), journal=options.journal_dir),
                 host=host,
-                policy=lambda: devices.judged(options.policy(host)),
+                policy=lambda: tickets.permitted(options, folder, host, devices.judged(options.policy(host))),
                 store=lambda: location.store(check=options.check),
                 writer=COLLECTION,
                 host_id=lambda: options.host_id(host, task_vars),

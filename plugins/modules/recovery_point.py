@@ -57,6 +57,26 @@ options:
     description: Do not fail the task where the sealed point is incomplete.
     type: bool
     default: false
+  trigger:
+    description:
+      - On what occasion the run takes place; it stands in the recovery point, and in the record that says that the run
+        begins. Without it the variable C(holdfast_trigger) holds.
+    type: dict
+    suboptions:
+      kind:
+        description:
+          - A word such as V(manual), V(schedule), V(pre-deployment) or V(webhook). Without it what AWX says of the
+            launch, else V(manual).
+        type: str
+      id:
+        description: The id by which the cause knows the run. Without it the run's own.
+        type: str
+      by:
+        description: Who or what caused it.
+        type: str
+      due:
+        description: The moment it was due, in UTC such as V(2026-11-21T01:16:23Z).
+        type: str
   carry_limit:
     description:
       - How many silent streams get a later lock at most when the point is sealed. What the store would drop first comes
@@ -196,6 +216,14 @@ replicas_behind:
   type: list
   elements: str
   sample: [far]
+unauthorised_changes:
+  description:
+    - What this run found changed, since its last proof, without an approved change ticket that names the host in that
+      time. Each is a signed event in the repository, too. Empty where no tickets are kept, C(holdfast_tickets).
+  returned: when O(state=sealed)
+  type: list
+  elements: dict
+  sample: []
 timestamped:
   description: Whether a time-stamp authority has stamped the point.
   returned: when O(state=sealed)

@@ -302,7 +302,7 @@ archived:
 method:
   description:
     - Of a network device, how its configuration comes back. V(replace) is whole, V(candidate) by lines that are typed,
-      V(netconf) by NETCONF.
+      V(netconf) by NETCONF, V(reload) whole by a program of its Linux host.
   returned: success, for a network device
   type: str
   sample: candidate

@@ -37,6 +37,9 @@
     │   ├── WrongKeyError            the key is there, and is another one
     │   └── StampMissingError        a time stamp is required, and the authority gave none: a later run asks again
     ├── MirrorError                  git did not take it: nothing sealed is touched, mirror again
+    ├── TicketError                  the change ticket cannot be used as it is: correct it, or name another
+    │   ├── TicketMissingError       its server has none of that id: name another
+    │   └── TicketServerError        its server was not reached or not understood: try again
     ├── UnsoundError                 verify found a broken promise: read its findings
     └── StoreError                   the store did not do what was asked
         ├── ObjectMissingError       no such object or version
@@ -211,6 +214,18 @@ class StampMissingError(KeyringError):
 
 class MirrorError(HoldfastError):
     """The git repository of a mirror did not do what was asked."""
+
+
+class TicketError(HoldfastError):
+    """A change ticket cannot be used as it is, or its server refuses to show it."""
+
+
+class TicketMissingError(TicketError):
+    """The server has no ticket of that id, or does not show it to this credential."""
+
+
+class TicketServerError(TicketError):
+    """The server of the tickets was not reached, or not understood: nothing is known of the ticket."""
 
 
 class UnsoundError(HoldfastError):

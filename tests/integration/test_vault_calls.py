@@ -26,6 +26,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Policy
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import age
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import events
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repository import open_repository
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.run_folder import (
     PointFolder,
@@ -100,7 +101,9 @@ def test_a_run_of_ten_thousand_hosts_asks_what_one_of_one_host_asks(lab: Lab, va
         with vault.watched() as asked:
             # open and seal are two tasks, and connect anew
             folder = lab.folder()
-            dataclasses.replace(lab, keyring=operator(vault)).open(folder, *hosts)
+            keyring = operator(vault)
+            opened = dataclasses.replace(lab, keyring=keyring).open(folder, *hosts)
+            events.announce(folder, lab.repository, keyring, opened)
             received(folder, entries, state)
             sealed = dataclasses.replace(lab, keyring=operator(vault)).seal(folder)
         assert sealed.complete

@@ -43,6 +43,9 @@ _PACKAGES = {
     "chattr": "e2fsprogs",
 }
 PYTHON = "/usr/bin/python3"
+_CHECKOUT = Path(__file__).resolve().parents[2]
+# where a machine has it, which has a /tmp of its own
+CHECKOUT = "/srv/checkout"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROCESS = "process"
 
@@ -85,7 +88,7 @@ mount --make-rprivate /
 mount -t overlay overlay -o lowerdir=/,upperdir={folder}/upper,workdir={folder}/work {folder}/root
 {prepare}
 exec systemd-nspawn --quiet --register=no --keep-unit --link-journal=no --directory={folder}/root --machine={name} \
-  --hostname={name} --setenv=LANG=C.UTF-8 --boot systemd.unit=lab.target
+  --hostname={name} --setenv=LANG=C.UTF-8 --bind-ro={checkout}:{shown} --boot systemd.unit=lab.target
 """
 
 
@@ -203,8 +206,19 @@ def up(folder: Path, name: str, *, die_with_us: bool) -> Machine:
     return _boot(folder, name, port, prepare, die_with_us=die_with_us)
 
 
+def seen(path: Path) -> str:
+    """Where a machine sees a path of this one: one of the checkout below CHECKOUT, all others where they are."""
+    return f"{CHECKOUT}/{path.relative_to(_CHECKOUT)}" if path.is_relative_to(_CHECKOUT) else str(path)
+
+
 def _boot(folder: Path, name: str, port: int, prepare: str, *, die_with_us: bool) -> Machine:
-    script = _ENTER.format(folder=shlex.quote(str(folder)), name=name, prepare=prepare)
+    script = _ENTER.format(
+        folder=shlex.quote(str(folder)),
+        name=name,
+        prepare=prepare,
+        checkout=shlex.quote(str(_CHECKOUT)),
+        shown=CHECKOUT,
+    )
     bound = ["setpriv", "--pdeathsig", "KILL"] if die_with_us else []
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

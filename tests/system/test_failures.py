@@ -170,7 +170,7 @@ def test_a_batch_that_fails_whole_ends_the_play_and_the_callback_seals_what_is_l
 def test_where_no_host_gave_anything_nothing_is_sealed_and_that_is_said(lab: Lab) -> None:
     lose(lab)
     shutil.rmtree(lab.app("web2"))
-    before = lab.stored()
+    before = lab.stored_of_hosts()
     run = lab.play(RUN)
     assert run.rc == 2
     assert (run.report["sealed"], run.report["id"]) == (False, None)
@@ -178,7 +178,7 @@ def test_where_no_host_gave_anything_nothing_is_sealed_and_that_is_said(lab: Lab
     assert "recovery point main stays unsealed: recovery point main would hold nothing" in text
     assert "recovery point - (main, unsealed)" in text
     assert GONE in run.lines()["web2"]["error"]
-    assert lab.stored() == before
+    assert lab.stored_of_hosts() == before
 
 
 def test_a_run_that_failed_elsewhere_is_sealed_by_the_callback_too(lab: Lab) -> None:

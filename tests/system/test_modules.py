@@ -86,18 +86,24 @@ def test_a_first_backup_changes(story: Story) -> None:
         (stream,) = kept.result["streams"]
         assert (stream["stream"], stream["state"], stream["reason"]) == ("tier1", "stored", "first")
         assert stream["changed_components"] == ["app"]
-    assert added(story.stored["check first"], story.stored["first"]) == {"packs", "manifests", "bodies", "points"}
+    assert added(story.stored["check first"], story.stored["first"]) == {
+        "packs",
+        "manifests",
+        "bodies",
+        "points",
+        "records",
+    }
     assert run.report["complete"]
     assert run.on(SEALED, "web1").result["stored"] == 2
 
 
-def test_a_backup_without_a_change_reports_none_and_puts_the_point_alone(story: Story) -> None:
+def test_a_backup_without_a_change_reports_none_and_puts_its_point_and_intent_alone(story: Story) -> None:
     run = story.runs["again"]
     assert not any(kept.result.get("changed") for kept in run.tasks)
     for kept in run.all(CAPTURE):
         assert kept.result["streams"][0]["state"] == "unchanged"
         assert kept.result["diff"] == []
-    assert added(story.stored["first"], story.stored["again"]) == {"bodies", "points"}
+    assert added(story.stored["first"], story.stored["again"]) == {"bodies", "points", "records"}
     assert story.runs["again"].report["id"] != story.runs["first"].report["id"]
 
 

@@ -197,7 +197,7 @@ def test_a_snapshot_that_is_refused_before_it_begins_has_failed_and_says_why(
 
 
 def test_what_comes_out_of_order_is_refused(lab: Lab) -> None:
-    before = lab.stored()
+    before = lab.stored_of_hosts()
     delegated = {"name": "delegated", "holdfast.config.snapshot": {}, "delegate_to": "web2"}
     tasks = [
         delegated,
@@ -218,7 +218,7 @@ def test_what_comes_out_of_order_is_refused(lab: Lab) -> None:
         assert text in refused.on(task).message
         assert remedy in refused.on(task).result["remedy"]
     assert "pre" in refused.on("which one").message
-    assert lab.stored() == before
+    assert lab.stored_of_hosts() == before
 
     late = lab.play(
         [

@@ -38,6 +38,9 @@ FOUNDATIONS: dict[str, frozenset[str]] = {
     "duties": frozenset({"errors", "model", "safe_yaml", "duties"}),
     "render": frozenset({"errors", "model", "render"}),
     "mirror": frozenset({"errors", "model", "mirror"}),
+    "schedule": frozenset({"errors", "model", "schedule"}),
+    "tickets": frozenset({"errors", "model", "safe_yaml", "tickets"}),
+    "triggers": frozenset({"errors", "model", "triggers"}),
 }
 BELOW_USECASES = frozenset({*FOUNDATIONS, "catalog"})
 STDLIB_ROOMS = frozenset({"errors", "model"})
@@ -45,6 +48,7 @@ ONE_FILE_LIBRARIES = (
     "asyncssh",
     "boto3",
     "botocore",
+    "dateutil",
     "hvac",
     "jinja2",
     "ncclient",

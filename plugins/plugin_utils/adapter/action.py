@@ -31,7 +31,9 @@ class HoldfastAction(ActionBase, abc.ABC):
         super().run(tmp, task_vars)
         variables = task_vars or {}
         _validated, args = self.validate_argument_spec(argument_spec=dict(self.ARGUMENTS), **self.CONSTRAINTS)
-        options = Options(args, lambda name: self._variable(variables, name), check=bool(self._task.check_mode))
+        options = Options(
+            args, lambda name: self._variable(variables, name), check=bool(self._task.check_mode), names=variables
+        )
         try:
             return self.act(options, variables)
         except HoldfastError as e:

@@ -26,6 +26,7 @@ from ..usecases.leftovers import ship_leftovers
 from ..usecases.run_folder import OpenPoint, PointFolder
 from ..version import COLLECTION
 from . import acknowledge, run
+from . import context as given
 from .options import Location, Options
 
 # plugins with which network modules run on the controller; with others a path may be one of another machine
@@ -121,7 +122,7 @@ class Adopter:
             expected=list(dict.fromkeys(one.host for one in group)),
             location=dataclasses.asdict(location),
             change=group[0].change,
-            actor=run.actor({}),
+            actor=given.actor({}, expected=[one.host for one in group], check=check),
             check=check,
         )
         self._sealed.append(folder.point)
@@ -186,7 +187,7 @@ class _Asked:
         self.variables: Mapping[str, t.Any] = variables
         self._templar = Templar(loader=task.get_loader(), variables=dict(self.variables))
         self._usual = str(result.task_fields.get("connection") or "")
-        self.options = Options({}, self.variable, check=bool(context.CLIARGS.get("check")))
+        self.options = Options({}, self.variable, check=bool(context.CLIARGS.get("check")), names=self.variables)
 
     def variable(self, name: str) -> t.Any:
         """A variable, None where it is not set."""

@@ -25,7 +25,7 @@ from ..usecases import batch, snapshot
 from ..usecases.batch import Member
 from ..usecases.run_folder import PointFolder, Receipt
 from ..version import COLLECTION
-from . import device, results
+from . import device, results, tickets
 from .options import Location, Options
 
 USUAL_CONVERSATIONS, MOST_CONVERSATIONS = 50, 1000
@@ -94,11 +94,16 @@ class _Member:
         self._store = store
         self._usual = usual
         self._host = host
-        self._options = Options(options.args, self._variable, check=options.check)
+        self._task_options = options
 
     def member(self) -> Member:
         """As the use case sees it."""
         return Member(self._host, self._policy, self._query, self._snapshot)
+
+    @functools.cached_property
+    def _options(self) -> Options:
+        given = self._task_options
+        return Options(given.args, self._variable, check=given.check, names=self._variables)
 
     @functools.cached_property
     def _variables(self) -> Mapping[str, t.Any]:
@@ -135,7 +140,8 @@ class _Member:
         return device.Devices(self._action, self._variables, self._host, self._variable, self._usual)
 
     def _policy(self) -> Policy:
-        return self._devices.judged(self._options.policy(self._host))
+        policy = self._devices.judged(self._options.policy(self._host))
+        return tickets.permitted(self._options, self._folder, self._host, policy)
 
     def _query(self, platform: Platform, items: tuple[Item, ...]) -> bulk.Query | None:
         if self._devices.way.session == device.PLUGIN:

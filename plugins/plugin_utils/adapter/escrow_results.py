@@ -23,7 +23,7 @@ from ..usecases import escrow, escrow_drill, escrow_open
 from ..usecases.escrow_drill import Proof
 from ..usecases.escrow_open import Opened
 from ..usecases.repository import KEY_YEARS
-from . import run
+from . import context
 from .options import POLICY, Location, Options
 from .results import diff_lines
 
@@ -195,7 +195,7 @@ def proved(options: Options, task_vars: Mapping[str, t.Any], *, diff: bool) -> d
         keyring=keyring,
         point=options["recovery_point"],
         hosts=options["hosts"],
-        context={"actor": run.actor(task_vars), "change": options.change()},
+        context={"actor": context.actor(task_vars), "change": options.change()},
         check=options.check,
     )
     result = {

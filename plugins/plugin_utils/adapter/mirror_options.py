@@ -95,7 +95,7 @@ class Inventory:
             raise _unread(name)
         known = name if identity == host_id else self._by_identity(host_id)
         try:
-            return None if known is None else declared(known, self._variable(known))
+            return None if known is None else declared(known, self._variable(known), self._hostvars[known])
         except AnsibleError as e:
             raise _unread(known) from e
 

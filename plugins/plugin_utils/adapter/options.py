@@ -14,7 +14,7 @@ import os
 import re
 import typing as t
 import urllib.parse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ansible.errors import AnsibleError
@@ -26,6 +26,7 @@ from ..format import names
 from ..keyring import people
 from ..keyring.base import Keyring
 from ..model import instant
+from ..model.joining import SPLIT, joined, parts
 from ..model.people import read_people, read_quorum
 from ..model.platform import Platform
 from ..model.policy import Finding, Policy, read_classes, read_policy, read_pushed, refuse
@@ -43,7 +44,7 @@ from ..usecases.seal_point import Means
 from ..usecases.stamps import TimeStamping
 from ..usecases.succession import Asking
 from ..version import COLLECTION
-from . import run
+from . import context, run
 
 if t.TYPE_CHECKING:
     from ..store.s3_bucket import S3Bucket
@@ -157,6 +158,9 @@ CHANGE: Mapping[str, t.Any] = {
         },
     },
 }
+TRIGGER: Mapping[str, t.Any] = {
+    "trigger": {"type": "dict", "options": {name: {"type": "str"} for name in context.TRIGGER_FIELDS}},
+}
 
 SELECTION: Mapping[str, t.Any] = {
     "source_host": {"type": "str"},
@@ -179,20 +183,35 @@ class Options:
     """The options of one task, each with the variable that stands in for it.
 
     :param variable: gives any variable of the host, None where it is not set.
+    :param names: of all variables of the host: those of policy may be split over several.
     """
 
-    def __init__(self, args: Mapping[str, t.Any], variable: Callable[[str], t.Any], *, check: bool) -> None:
+    def __init__(
+        self, args: Mapping[str, t.Any], variable: Callable[[str], t.Any], *, check: bool, names: Iterable[str] = ()
+    ) -> None:
         self.args = args
         self.variable = variable
         self.check = check
+        self.names = names
 
     def __getitem__(self, name: str) -> t.Any:
         return plain(self.args.get(name))
 
     def inherited(self, name: str) -> t.Any:
-        """An option, or else the variable ``holdfast_<name>``, or else None."""
+        """An option, or else the variable ``holdfast_<name>``, with its parts where it may be split, or else None.
+
+        :raises PolicyError: two parts say the same thing.
+        """
         value = self.args.get(name)
-        return plain(self.variable(f"holdfast_{name}") if value is None else value)
+        if value is not None:
+            return plain(value)
+        if name not in SPLIT:
+            return plain(self.variable(f"holdfast_{name}"))
+        findings: list[Finding] = []
+        said = {one: plain(self.variable(one)) for one in parts(name, self.names)}
+        together, _said = joined(name, said, findings)
+        refuse(findings)
+        return together
 
     @property
     def state_dir(self) -> Path:
@@ -240,6 +259,8 @@ class Options:
             classes=self.inherited("classes"),
             tiers=self.inherited("tiers"),
             components=self.inherited("components"),
+            exclusions=self.inherited("exclusions"),
+            exceptions=self.inherited("exceptions"),
             presets=presets.finder(folders),
             platforms=platforms.finder(platform_folders),
             network_os=plain(self.variable("ansible_network_os")) or "",
@@ -447,6 +468,10 @@ class Options:
                 findings.append(Finding(f"holdfast_change.{key}", "cannot be used", remedy))
         refuse(findings)
         return {name: str(value) for name, value in given.items() if value not in (None, "")}
+
+    def trigger(self) -> dict[str, str]:
+        """What this run was started by, with only what was given; raises PolicyError with every finding."""
+        return context.read_trigger(self.inherited("trigger"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..capture import platforms
 from ..capture.device_change import Change, CliChange, NetconfChange, Order
 from ..capture.host import Host
+from ..capture.host_reload import ReloadChange
 from ..capture.session import Session
 from ..capture.transaction import Transaction
 from ..model.component import Component
@@ -29,7 +30,7 @@ from ..usecases.restore_device import (
     restoring,
 )
 from ..usecases.restore_in_place import Way, restore_in_place
-from . import compare_results, run
+from . import compare_results, context, run
 from .action import HoldfastAction
 from .device import Devices
 from .options import Options
@@ -59,12 +60,16 @@ DEVICE: Mapping[str, t.Any] = {
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A task that restores to where it was: how it reaches its host, and what it was given."""
+    """A task that restores to where it was: how it reaches its host, and what it was given.
+
+    ``permit`` raises where the change does not permit the restore, asked again before anything is replaced.
+    """
 
     action: HoldfastAction
     trip: HostTrip
     options: Options
     task_vars: Mapping[str, t.Any]
+    permit: Callable[[], None] = lambda: None
 
     def variable(self, name: str) -> t.Any:
         """A variable of the host, None where it has none."""
@@ -88,12 +93,17 @@ class Task:
     @property
     def declared(self) -> dict[str, Component]:
         """Components as the inventory has them now, by name."""
-        return {one.name: one for one in declared(self.target, self.variable)}
+        return {one.name: one for one in declared(self.target, self.variable, self.task_vars)}
 
     @property
     def spoken(self) -> str:
         """Who restores, for people who find it."""
-        return run.spoken(run.actor(self.task_vars), self.options.change())
+        return run.spoken(context.who(self.task_vars), self.options.change())
+
+    def may_apply(self) -> None:
+        """Raise where nobody controls this any more, or the change's window has ended meanwhile."""
+        run.require_controller()
+        self.permit()
 
     def show(self, found: Comparison) -> None:
         """Write what differs as a page, where that was asked for."""
@@ -135,14 +145,22 @@ def _device(task: Task, known: Mapping[str, Component], sealed: Source, order: O
     """
     devices = Devices(task.action, task.task_vars, task.target, task.variable)
     platform = _platform(task, known, sealed)
-    method = restoring(platform, task.target).method
+    way = restoring(platform, task.target)
 
     def change(session: Session, text: bytes, lines: Sequence[str]) -> Change:
-        if method == NETCONF:
+        if way.method == NETCONF:
             return NetconfChange(t.cast("NetconfSession", session), order, text)
         return CliChange(session, platform, order, text, lines)
 
-    return Device(platform, lambda: devices.open(platform, NETCONF if method == NETCONF else CLI), change)
+    def reload(session: Session, text: bytes, _lines: Sequence[str]) -> Change:
+        return ReloadChange(session, platform, order, text)
+
+    return Device(
+        platform,
+        lambda: devices.open(platform, NETCONF if way.method == NETCONF else CLI),
+        change,
+        reload=reload if way.reload is not None else None,
+    )
 
 
 def _platform(task: Task, known: Mapping[str, Component], sealed: Source) -> Platform:
@@ -170,7 +188,7 @@ def _transaction(task: Task) -> Transaction:
         run=task.spoken,
         lease=task.options.number("lease", 30, 86400),
         journal=task.options.journal_dir,
-        may_apply=run.require_controller,
+        may_apply=task.may_apply,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import typing as t
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..keyring import recipients
@@ -50,8 +50,12 @@ def opened_point(opened: OpenPoint, left: Shipping) -> dict[str, t.Any]:
     }
 
 
-def sealed_point(sealed: Sealed) -> dict[str, t.Any]:
-    """What seal did; ``changed`` only where the point names something newly stored."""
+def sealed_point(sealed: Sealed, more: Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
+    """What seal did; ``changed`` only where the point names something newly stored.
+
+    :param more: what else is known of it; its ``warnings`` stand after those of the seal.
+    """
+    told = dict(more or {})
     return {
         "changed": sealed.sealed and sealed.stored > 0,
         "name": sealed.point,
@@ -69,7 +73,12 @@ def sealed_point(sealed: Sealed) -> dict[str, t.Any]:
         "carry_waiting": sealed.carry_waiting,
         "carry_failed": list(sealed.carry_failed),
         "timestamped": sealed.timestamped,
-        "warnings": [*sealed.warnings, *(f"not carried: {line}" for line in sealed.carry_failed[:_NAMED])],
+        "unauthorised_changes": told.get("unauthorised_changes", []),
+        "warnings": [
+            *sealed.warnings,
+            *(f"not carried: {line}" for line in sealed.carry_failed[:_NAMED]),
+            *told.get("warnings", ()),
+        ],
     }
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..errors import PolicyError
 from ..model.component import Component
@@ -25,16 +25,17 @@ WITH: Mapping[str, t.Any] = {
 }
 
 
-def declared(host: str, variable: Callable[[str], t.Any]) -> Sequence[Component]:
+def declared(host: str, variable: Callable[[str], t.Any], names: Iterable[str] = ()) -> Sequence[Component]:
     """What the inventory declares for *host*, nothing where it declares no components: who compares need not back up.
 
     What may have been adopted of it counts as declared where ``ansible_network_os`` is of a platform that is known.
     The option ``components`` names some of them here.
 
     :param variable: reads a variable of the host, None where it has none.
+    :param names: of all variables of the host.
     :raises PolicyError: with every finding.
     """
-    options = Options({}, variable, check=True)
+    options = Options({}, variable, check=True, names=names)
     own = options.policy(host).components if options.inherited("components") else ()
     platform = options.platform(str(plain(variable("ansible_network_os")) or ""))
     if platform is None:

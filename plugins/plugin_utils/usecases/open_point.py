@@ -17,7 +17,9 @@ from ..keyring.base import Keyring
 from ..model import instant, keep
 from ..model.point import StreamEntry, require_alias
 from ..model.root import Root
+from ..tickets.base import Provider
 from . import points, run_folder
+from .change import looked_up
 from .repository import Repository
 from .run_folder import HostSheet, OpenPoint, PointFolder
 
@@ -40,6 +42,7 @@ def open_point(
     expected: Sequence[str],
     location: Mapping[str, t.Any],
     change: Mapping[str, t.Any] | None = None,
+    tickets: Provider | None = None,
     actor: Mapping[str, t.Any] | None = None,
     alias: str | None = None,
     check: bool = False,
@@ -50,6 +53,7 @@ def open_point(
     :param expected: inventory names of the hosts whose streams it must hold to be complete.
     :param location: where repository and keyring are, for who seals later; without secrets.
     :param change: the run's ticket and context, as it will stand in the body.
+    :param tickets: who keeps change tickets, where somebody does: what the ticket says stands in the body too.
     :param actor: who runs it; as it will stand there too.
     :param alias: what people call the point, which no other point of the repository may be called.
     :raises RunError: nothing is expected, or the controller's clock is off by more than 15 minutes.
@@ -99,7 +103,7 @@ def open_point(
             monotonic=monotonic,
             expected=tuple(dict.fromkeys(expected)),
             **seen(found),
-            change=dict(change or {}),
+            change=looked_up(change or {}, tickets, now),
             check=check,
             notes=tuple(notes),
             alias=alias,

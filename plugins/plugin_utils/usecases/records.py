@@ -22,12 +22,25 @@ from ..model.destruction import DESTROYED, DESTROYING, Demand, demand_of, escrow
 from ..model.hold import Scope, release_of
 from ..model.keys import class_year
 from ..model.point import Retirement, StreamEntry, identity
-from ..model.record import ACCESS, DESTRUCTION, ESCROW_DESTROYED, HOLD_RELEASE, PEOPLE_KINDS, RETIRED, Record, Request
+from ..model.record import (
+    ACCESS,
+    AUDIT,
+    DESTRUCTION,
+    ESCROW_DESTROYED,
+    EXCEPTION,
+    HOLD_RELEASE,
+    PEOPLE_KINDS,
+    RETIRED,
+    Record,
+    Request,
+)
 from ..model.root import Root
+from ..model.waiver import Waiver, waiver_of
 from ..store.base import Listed
 from . import approvals, objects
 from .chain import Approval, approve, require_term
 from .repository import Repository, sign_envelope, verify_signature
+from .repository import Signed as KeySigned
 
 # several signatures of people and what they signed
 RECORD_LIMIT = 1024 * 1024
@@ -108,11 +121,11 @@ def read_witnessed(
 
     :param versions: of *name*, where the caller has listed them.
     :returns: it, and the first later root link that no longer lets its key sign.
-    :raises SignatureError: no record key of its root signed it, or another one than it says.
+    :raises SignatureError: no key of its root that signs records of its kind signed it, or another one than it says.
     :raises FormatError, ObjectMissingError: not readable, or not what its name says.
     """
     record, envelope = record_format.read(objects.read(repository.store, name, listed=versions), what=name)
-    signed = verify_signature(repository.chain, record.root, envelope, use="record", at=record.at, what=name)
+    signed = _witness(repository, record, envelope, name)
     if record.request is not None:
         raise FormatError("holds a request, and a machine signed it", item=name)
     if signed.key_id != record.by:
@@ -123,6 +136,14 @@ def read_witnessed(
     if record.repository != repository.name:
         raise FormatError("belongs to another repository or root", item=name)
     return record, signed.removed
+
+
+def _witness(repository: Repository, record: Record, envelope: dsse.Envelope, name: str) -> KeySigned:
+    """The machine's key that signed a record; the point key signs what a run says of itself, and nothing else."""
+    if record.kind == AUDIT:
+        with contextlib.suppress(SignatureError):
+            return verify_signature(repository.chain, record.root, envelope, use="point", at=record.at, what=name)
+    return verify_signature(repository.chain, record.root, envelope, use="record", at=record.at, what=name)
 
 
 def require_people(
@@ -220,6 +241,7 @@ _UNDERSTOOD: Mapping[str, Callable[[Record, str], object]] = {
     HOLD_RELEASE: release_of,
     DESTRUCTION: demand_of,
     ESCROW_DESTROYED: escrow_of,
+    EXCEPTION: waiver_of,
 }
 
 
@@ -262,6 +284,20 @@ def ask_access(repository: Repository, window: Window, request: Request) -> tupl
 def ask_escrow(repository: Repository, key: str, request: Request) -> tuple[approvals.Pending, bool]:
     """Ask who holds the escrow key of that id to sign that it is destroyed. Finds and raises as :func:`ask_release`."""
     return _asked_now(repository, ESCROW_DESTROYED, {"key": key}, request)
+
+
+def ask_exception(repository: Repository, waiver: Waiver, request: Request) -> tuple[approvals.Pending, bool]:
+    """Ask people to accept an exception, of which they sign every word. Finds and raises as :func:`ask_release`.
+
+    :raises PolicyError: it has expired.
+    """
+    if not waiver.holds(objects.now(repository.store)):
+        raise PolicyError(
+            f"the exception expired at {instant.to_text(waiver.expires)}",
+            item=waiver.id,
+            remedy="Give it a later end in holdfast_exceptions, or remove it.",
+        )
+    return _asked_now(repository, EXCEPTION, waiver.subject, request)
 
 
 def _asked_now(
@@ -397,18 +433,30 @@ def complete(repository: Repository, pending: approvals.Pending) -> tuple[str, b
     return name, True
 
 
-def put_made(repository: Repository, record: Record, *, now: dt.datetime, keyring: Keyring | None = None) -> str:
+def put_made(
+    repository: Repository,
+    record: Record,
+    *,
+    now: dt.datetime,
+    keyring: Keyring | None = None,
+    use: str = "record",
+    noted: Callable[[str], object] | None = None,
+) -> str:
     """Put a record that a machine makes, and return the name of its object.
 
     :param now: the store's time.
     :param keyring: signs it with the key that it says it is by; without one nobody signs it.
+    :param use: what that key is for.
+    :param noted: called with its name before the store is asked to take it.
     """
     payload = record_format.payload(record)
     if keyring is None:
         data = dsse.write(dsse.Envelope(record_format.PAYLOAD_TYPE, payload, ()))
     else:
-        data = sign_envelope(keyring, record_format.PAYLOAD_TYPE, payload, use="record", by=record.by)
+        data = sign_envelope(keyring, record_format.PAYLOAD_TYPE, payload, use=use, by=record.by)
     name = names.for_record(record.kind, record.at, data)
+    if noted is not None:
+        noted(name)
     objects.put(repository.store, name, data, lock_until=_lock(repository, record, now))
     return name
 

@@ -661,3 +661,24 @@ class TestStorage:
         assert not folder.on_s3
         with pytest.raises(PolicyError, match="a repository in a folder has no bucket"):
             folder.bucket()
+
+
+def test_a_policy_variable_may_be_split() -> None:
+    variables = {
+        "holdfast_components": [{"name": "ssh", "paths": ["/etc/ssh"]}],
+        "holdfast_components__web": [{"name": "web", "paths": ["/etc/nginx"]}],
+        "holdfast_tiers__site": {"tier1": {"rpo": "12h"}},
+    }
+    found = Options({}, variables.get, check=False, names=variables).policy("web1")
+    assert [one.name for one in found.components] == ["ssh", "web"]
+    assert found.tiers["tier1"].rpo == dt.timedelta(hours=12)
+    given_ = {"components": [{"name": "own", "paths": ["/etc/own"]}]}
+    assert [
+        one.name for one in Options(given_, variables.get, check=False, names=variables).policy("web1").components
+    ] == ["own"]
+
+
+def test_what_two_parts_say_alike_is_refused() -> None:
+    variables = {f"holdfast_components__{name}": [{"name": "ssh", "paths": ["/etc/ssh"]}] for name in "ab"}
+    with pytest.raises(PolicyError, match="holdfast_components__a declares too"):
+        Options({}, variables.get, check=False, names=variables).policy("web1")

@@ -17,7 +17,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import Form
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.access import ACCESS_GIVEN
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.destruction import DESTROYED, DESTROYING
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.hold import HOLD
-from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import PEOPLE_KINDS
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.record import AUDIT, PEOPLE_KINDS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,7 +61,7 @@ def test_no_identity_does_anothers_work() -> None:
 
 
 def test_each_kind_of_record_is_somebodys() -> None:
-    kinds = {*PEOPLE_KINDS, ACCESS_GIVEN, DESTROYED, DESTROYING, HOLD, "approval", "request", "restore"}
+    kinds = {*PEOPLE_KINDS, ACCESS_GIVEN, DESTROYED, DESTROYING, HOLD, AUDIT, "approval", "request", "restore"}
     named = [name.split("/") for one in STORE.values() if one.right == "put" for name in one.names]
     assert {parts[1] for parts in named if parts[0] == "records"} == kinds
 
