@@ -37,6 +37,7 @@
     │   ├── WrongKeyError            the key is there, and is another one
     │   └── StampMissingError        a time stamp is required, and the authority gave none: a later run asks again
     ├── MirrorError                  git did not take it: nothing sealed is touched, mirror again
+    ├── MailError                    the mail server did not take it: correct what it names, tell owners again
     ├── TicketError                  the change ticket cannot be used as it is: correct it, or name another
     │   ├── TicketMissingError       its server has none of that id: name another
     │   └── TicketServerError        its server was not reached or not understood: try again
@@ -214,6 +215,10 @@ class StampMissingError(KeyringError):
 
 class MirrorError(HoldfastError):
     """The git repository of a mirror did not do what was asked."""
+
+
+class MailError(HoldfastError):
+    """A mail server was not reached, or did not take a message."""
 
 
 class TicketError(HoldfastError):
