@@ -337,11 +337,11 @@ def waiting(lab: BucketLab) -> list[Path]:
 
 def test_what_was_sealed_while_the_server_was_down_is_shipped_by_the_next_run(each_lab: BucketLab) -> None:
     lab = each_lab
-    before = lab.stored()
+    before = lab.stored_of_hosts()
     run = killed_at(lab, before=SNAPSHOT)
     assert run.rc == 2
     assert set(run.states("snapshot").values()) == {"failed"}
-    assert lab.stored() == before
+    assert lab.stored_of_hosts() == before
     kept = waiting(lab)
     assert len(kept) == 2
     again = lab.play(RUN).ok()
@@ -409,13 +409,13 @@ def test_a_server_that_is_paused_in_a_run_loses_nothing(lab: BucketLab, moment: 
 def test_a_full_disk_fails_by_name_and_the_next_run_ships(new_lab: Callable[..., BucketLab], rgw: Rgw) -> None:
     """What the server itself refuses for want of room."""
     lab = new_lab(rgw)
-    before = lab.stored()
+    before = lab.stored_of_hosts()
     bucket = lab.place.partition("/")[0]
     run = meanwhile(lab, lambda: rgw.set_quota(bucket, 4096), before=SNAPSHOT)
     assert run.rc == 2
     for host in lab.hosts:
         assert "no room left (QuotaExceeded)" in run.on("snapshot", host).message
-    assert lab.stored() == before
+    assert lab.stored_of_hosts() == before
     assert len(waiting(lab)) == 2
     rgw.set_quota(bucket, 1 << 30)
     again = lab.play(RUN).ok()
@@ -480,7 +480,7 @@ def test_what_passes_fails_no_run_and_doubles_nothing(lab: BucketLab, fault: str
         assert lab.play(RUN).ok().report["complete"]
         struck = between.faults[0]
         assert struck.times < PASSING[fault].times
-    assert lab.kinds() - before == collections.Counter(packs=2, manifests=2, bodies=1, points=1)
+    assert lab.kinds() - before == collections.Counter(packs=2, manifests=2, bodies=1, points=1, records=1)
     lab.sound()
 
 
@@ -495,7 +495,7 @@ def test_all_that_passes_in_one_run_on_each_server(each_lab: BucketLab) -> None:
         assert all(fault.times <= 0 for fault in faults)
         # bounded: no call was made more often than four times in a row
         assert len(between.requests) < 100
-    assert lab.kinds() - before == collections.Counter(packs=2, manifests=2, bodies=1, points=1)
+    assert lab.kinds() - before == collections.Counter(packs=2, manifests=2, bodies=1, points=1, records=1)
     lab.sound()
 
 
@@ -630,7 +630,7 @@ def test_two_repositories_share_a_bucket_and_nothing_else(
             assert lab.play(RUN).ok().report["complete"]
         for lab in (one, other):
             assert len(lab.points()) == 1
-            assert lab.kinds() == collections.Counter(root=1, packs=1, manifests=1, bodies=1, points=1)
+            assert lab.kinds() == collections.Counter(root=1, packs=1, manifests=1, bodies=1, points=1, records=1)
             lab.sound()
             lab.play([restore(lab)]).ok()
             assert came_back(lab, "web1")
