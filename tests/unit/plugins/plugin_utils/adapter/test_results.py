@@ -156,6 +156,7 @@ class TestSealed:
             "carry_waiting": 0,
             "carry_failed": [],
             "timestamped": False,
+            "unauthorised_changes": [],
             "warnings": [],
         }
 
