@@ -696,10 +696,10 @@ def test_a_role_is_assumed_once_for_all_workers_of_a_run(new_lab: Callable[..., 
 #: A run whose hosts are unchanged since the one before, whatever their number.
 UNCHANGED = {
     "GetObjectLockConfiguration": 2,
-    "ListObjectVersions": 6,
+    "ListObjectVersions": 7,
     "GetObject": 4,
-    "PutObject": 2,
-    "HeadObject": 2,
+    "PutObject": 3,
+    "HeadObject": 3,
 }
 
 
@@ -712,4 +712,6 @@ def test_unchanged_hosts_ask_nothing_of_the_server(
     with behind(lab) as between:
         run = lab.play(RUN, "--forks", "10").ok()
         assert set(reasons(run).values()) == {"unchanged"}
-        assert collections.Counter(between.operations()) == UNCHANGED
+        # what runs said of themselves in the last three days stands below two months then
+        more = {"ListObjectVersions": 1} if dt.datetime.now(dt.timezone.utc).day <= 3 else {}
+        assert collections.Counter(between.operations()) == collections.Counter(UNCHANGED) + collections.Counter(more)
