@@ -81,11 +81,11 @@ def first() -> None:
 
 def again() -> None:
     """A second one, without a change."""
-    with told("3  Back up again", "nothing has changed, so nothing is uploaded but the signed proof of that"):
+    with told("3  Back up again", "nothing has changed, so nothing is uploaded but the signed proof of that, and that it was begun"):
         before = objects()
         play("holdfast.config.backup")
         put = sorted({path.parts[0] for path in objects() - before})
-        expect(put == ["bodies", "points"], f"only the recovery point was put, and not {put}")
+        expect(put == ["bodies", "points", "records"], f"only the recovery point and its begin were put, and not {put}")
         say(f"{point()}; put: one body, one point")
 
 
