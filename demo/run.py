@@ -81,12 +81,12 @@ def first() -> None:
 
 def again() -> None:
     """A second one, without a change."""
-    with told("3  Back up again", "nothing has changed, so nothing is uploaded but the signed proof of that, and that it was begun"):
+    with told("3  Back up again", "nothing has changed, so nothing is uploaded but signed proof"):
         before = objects()
         play("holdfast.config.backup")
         put = sorted({path.parts[0] for path in objects() - before})
         expect(put == ["bodies", "points", "records"], f"only the recovery point and its begin were put, and not {put}")
-        say(f"{point()}; put: one body, one point")
+        say(f"{point()}; put: one body, one point, the record of its begin")
 
 
 def change() -> None:
