@@ -7,9 +7,8 @@ from __future__ import annotations
 import datetime as dt
 import typing as t
 from collections.abc import Mapping
-from pathlib import Path
 
-from ..plugin_utils.adapter import due_hosts
+from ..plugin_utils.adapter import due_hosts, result_files
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import REPOSITORY, Options
 from ..plugin_utils.usecases import schedule
@@ -43,5 +42,5 @@ class ActionModule(HoldfastAction):
         proven = schedule.verified(options.reading().repository(check=True))
         found = schedule.standings(wanted, proven, now)
         if options["path"] and not options.check:
-            due_hosts.write(Path(options["path"]), schedule.metrics(found))
+            result_files.write(options["path"], schedule.metrics(found), "file of metrics", mode=0o644)
         return {**result, **due_hosts.told(found, limit)}

@@ -11,7 +11,6 @@ import json
 import textwrap
 import typing as t
 from collections.abc import Iterator
-from pathlib import Path
 
 from ..errors import FormatError, PolicyError
 from ..model import instant
@@ -22,8 +21,7 @@ from ..tickets.base import Provider
 from ..usecases.change_note import Noted
 from ..usecases.change_report import Placed, Report, Row, change_of
 from ..usecases.points import Point
-from ..usecases.run_folder import write_whole
-from . import tickets
+from . import result_files, tickets
 from .options import Options
 
 _WIDTH = 80
@@ -74,11 +72,7 @@ def reported(found: Report, path: str | None, *, check: bool) -> dict[str, t.Any
         ],
     }
     if path is not None and not check:
-        try:
-            write_whole(Path(path), f"{json.dumps(told, indent=2, sort_keys=True)}\n".encode())
-        except OSError as e:
-            remedy = "Name a file that this user may write."
-            raise PolicyError(f"the report cannot be written: {e.strerror}", item=path, remedy=remedy) from e
+        result_files.write(path, f"{json.dumps(told, indent=2, sort_keys=True)}\n", "report")
     return {"changed": False, **told, "report": list(_text(found)), "warnings": list(found.warnings[:_LISTED])}
 
 

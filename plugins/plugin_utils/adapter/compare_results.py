@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from pathlib import Path
 
-from ..errors import PolicyError
 from ..model.difference import Comparison
 from ..render import html, text
-from ..usecases.run_folder import write_whole
+from . import result_files
 
 LISTED = 1000
 _NAMED = 5
@@ -49,17 +47,7 @@ def write_page(path: str, outcome: Comparison) -> str:
 
     :raises PolicyError: it cannot be written.
     """
-    target = Path(path).expanduser()
-    page = html.page(outcome).encode("utf-8", "backslashreplace")
-    try:
-        write_whole(target, page)
-    except OSError as e:
-        raise PolicyError(
-            f"the page cannot be written: {e.strerror}",
-            item=str(target),
-            remedy="Name a file in a folder of the controller that you can write.",
-        ) from e
-    return str(target)
+    return result_files.write(path, html.page(outcome), "page")
 
 
 def _without_content(outcome: Comparison) -> Comparison:

@@ -17,7 +17,7 @@ from ..model import cmdb, instant
 from ..model.coverage import ACCEPTED, COVERED, GAP, STATES, Row, totals
 from ..render import coverage as render
 from ..usecases.coverage import Coverage
-from ..usecases.run_folder import write_whole
+from . import result_files
 from .options import Options
 
 OPTIONS: Mapping[str, t.Any] = {
@@ -98,9 +98,9 @@ def covered(options: Options, found: Coverage, beside: Collection[str]) -> dict[
         told = {name: value for name, value in result.items() if name in ("at", "covered", "accepted", "gaps")}
         told |= {name: result[name] for name in ("by_tier", "by_owner", "by_group", "warnings")}
         text = json.dumps({**told, "rows": [as_dict(row) for row in rows]}, indent=1, sort_keys=True) + "\n"
-        result["path"] = _write(options["path"], text)
+        result["path"] = result_files.write(options["path"], text, "report")
     if options["html"] and not options.check:
-        result["html"] = _write(options["html"], "".join(render.page(rows, found.now)))
+        result["html"] = result_files.write(options["html"], "".join(render.page(rows, found.now)), "page")
     if options["fail_on_gaps"] and counts[GAP]:
         first = next(row for row in rows if row.state == GAP)
         name = "/".join(part for part in (first.host, first.component) if part)
@@ -156,16 +156,3 @@ def _listed(rows: Iterable[Row], state: str) -> list[dict[str, t.Any]]:
 
 def _totals(rows: Iterable[Row], by: Callable[[Row], Iterable[str]]) -> dict[str, dict[str, int]]:
     return {name: {state: of[state] for state in STATES} for name, of in totals(rows, by).items()}
-
-
-def _write(path: str, text: str) -> str:
-    target = Path(path).expanduser()
-    try:
-        write_whole(target, text.encode("utf-8", "backslashreplace"))
-    except OSError as e:
-        raise PolicyError(
-            f"the report cannot be written: {e.strerror}",
-            item=str(target),
-            remedy="Name a file in a folder of the controller that you can write.",
-        ) from e
-    return str(target)

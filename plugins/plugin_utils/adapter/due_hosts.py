@@ -6,24 +6,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import os
 import platform
-import tempfile
 import typing as t
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from ..errors import PolicyError
 from ..model import instant
 from ..schedule import cron, oncalendar, rrule
 from ..schedule.jitter import jitter
 from ..usecases import schedule
 from ..usecases.schedule import Standing, Wanted
 from . import fleet
-
-_READABLE = 0o644
 
 
 def wanted(task_vars: Mapping[str, t.Any], tier: str | None) -> tuple[list[Wanted], dict[str, str]]:
@@ -84,24 +77,6 @@ def told(found: Sequence[Standing], limit: int) -> dict[str, t.Any]:
             for one in found
         ],
     }
-
-
-def write(path: Path, text: str) -> None:
-    """Put a file in place whole, for everybody to read; raises PolicyError where that cannot be."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                os.fchmod(file.fileno(), _READABLE)
-            os.replace(name, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
-    except OSError as e:
-        remedy = "Give a file in a folder that this user may write."
-        raise PolicyError(f"{path} cannot be written: {e.strerror}", item="path", remedy=remedy) from e
 
 
 def _text(moment: dt.datetime | None) -> str | None:

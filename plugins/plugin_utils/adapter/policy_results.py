@@ -10,7 +10,6 @@ import json
 import typing as t
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from ..errors import PolicyError
 from ..model.fleet import HostPolicy
@@ -19,7 +18,7 @@ from ..model.lint_keeping import Recorded
 from ..render import policy as text
 from ..usecases import objects
 from ..usecases.coverage import accepted
-from ..usecases.run_folder import write_whole
+from . import result_files
 from .options import Options
 
 OPTIONS: Mapping[str, t.Any] = {
@@ -66,7 +65,7 @@ def told(
         "report": text.report(found, len(fleet)),
     }
     if options["path"]:
-        _write(Path(options["path"]), json.dumps(result, indent=1, sort_keys=True) + "\n")
+        result_files.write(options["path"], json.dumps(result, indent=1, sort_keys=True) + "\n", "report")
     if warnings:
         result["warnings"] = list(warnings)
     if options["fail"] and counts[ERROR]:
@@ -107,11 +106,3 @@ def _policy(one: HostPolicy) -> dict[str, t.Any]:
         ],
         "said": dict(one.said),
     }
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        write_whole(path, text.encode("utf-8", "backslashreplace"))
-    except OSError as e:
-        remedy = "Name a file in a folder of the controller that you can write."
-        raise PolicyError(f"{path} cannot be written ({e.strerror})", remedy=remedy) from e

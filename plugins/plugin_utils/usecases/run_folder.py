@@ -58,6 +58,8 @@ _WEEK_SECONDS = 7 * 24 * 3600
 _AGAIN = "Run the play again from its start."
 # how the name of a file begins that is not whole yet; a run that is killed leaves it
 UNFINISHED = ".new-"
+# what mkstemp gives a file
+PRIVATE = 0o600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -729,12 +731,15 @@ def _alive(run: Path) -> bool:
     return True
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file of mode 0600 whole, in place of what was there: not through a link, nor into a file of others.
+def write_whole(path: Path, data: bytes, *, mode: int = PRIVATE) -> None:
+    """Write a file whole, in place of what was there: not through a link, nor into a file of others.
 
+    :param mode: of the file.
     :raises OSError: it cannot be written; what was there still is.
     """
     with _beside(path, data) as temporary:
+        if mode != PRIVATE:
+            os.chmod(temporary, mode)
         os.rename(temporary, path)
 
 
