@@ -24,7 +24,7 @@ class ActionModule(HoldfastAction):
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Read this run's points, and write the note where it is not there."""
-        keeper = change_results.keeper(options)
+        keeper = tickets.keeper(options)
         repository = options.reading().repository(check=True)
         done = change_note.note(repository, keeper, options["id"], run.RUN_ID, check=options.check)
         return change_results.noted(done, check=options.check)

@@ -27,7 +27,7 @@ class ActionModule(HoldfastAction):
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Read tickets, points and events of that time."""
-        keeper = change_results.keeper(options)
+        keeper = tickets.keeper(options)
         repository = options.reading().repository(check=True)
         since, until = change_results.time(options, repository.store.clock())
         found = change_report.report(repository, keeper, since=since, until=until, ids=options["ids"] or ())

@@ -14,28 +14,18 @@ from collections.abc import Iterator
 
 from ..errors import FormatError, PolicyError
 from ..model import instant
-from ..model.finding import Finding, refuse
 from ..model.redaction import visible
 from ..model.ticket import Ticket
-from ..tickets.base import Provider
 from ..usecases.change_note import Noted
-from ..usecases.change_report import Placed, Report, Row, change_of
+from ..usecases.change_report import Placed, Report, Row
 from ..usecases.points import Point
-from . import result_files, tickets
+from . import result_files
 from .options import Options
 
 _WIDTH = 80
 # of each kind in the text; the file holds all
 _LISTED = 200
 _DAYS = 31
-
-
-def keeper(options: Options) -> Provider:
-    """Who keeps the change tickets; raises PolicyError where nobody does."""
-    found = tickets.provider(options)
-    if found is None:
-        refuse([Finding(tickets.KEY, "is not set", "Say where change tickets are kept; see docs/guide_tickets.md.")])
-    return t.cast(Provider, found)
 
 
 def time(options: Options, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
@@ -103,7 +93,7 @@ def _point(point: Point) -> dict[str, t.Any]:
     return {
         "recovery_point": point.id,
         "name": point.body.point,
-        "change": change_of(point),
+        "change": point.body.change_id,
         "opened_at": instant.to_text(point.body.opened_at),
         "sealed_at": instant.to_text(point.body.sealed_at),
         "complete": point.body.complete,

@@ -80,6 +80,15 @@ def provider(options: Options) -> Provider | None:
     return GitHub(http, fields["project"]) if fields["provider"] == "github" else ServiceNow(http)
 
 
+def keeper(options: Options, host: str | None = None) -> Provider:
+    """The same for a task that takes one; raises PolicyError where nobody keeps tickets."""
+    found = provider(options)
+    if found is None:
+        remedy = "Say where change tickets are kept; see docs/guide_tickets.md."
+        refuse([Finding(KEY, "is not set", remedy)], host=host)
+    return t.cast(Provider, found)
+
+
 def host_names(options: Options, host: str) -> tuple[str, ...]:
     """What configuration items may call a host: what ``holdfast_tickets.host_names`` says, else its names here."""
     return names_of(options.inherited("tickets"), host, options.variable("holdfast_host_id"))
@@ -125,12 +134,12 @@ def permit_restore(
     :raises PolicyError: what the host's tiers take of a change cannot be read.
     """
     given = options.change()
-    keeper = provider(options)
+    kept_by = provider(options)
     taken = _restore_rules(options, host)
-    if keeper is None and (given.get("id") or all(rule.restore != REQUIRE for rule in taken)):
+    if kept_by is None and (given.get("id") or all(rule.restore != REQUIRE for rule in taken)):
         return given, lambda: None
     asked, begun = clock(), time.monotonic()
-    found = change.looked_up(given, keeper, asked)
+    found = change.looked_up(given, kept_by, asked)
     names = host_names(options, host)
 
     def permit() -> None:
@@ -146,10 +155,7 @@ def told(options: Options, host: str, now: dt.datetime) -> dict[str, t.Any]:
 
     :raises PolicyError: nobody keeps tickets, or the host's policy cannot be read.
     """
-    keeper = provider(options)
-    if keeper is None:
-        refuse([Finding(KEY, "is not set", "Say where change tickets are kept; see docs/guide_tickets.md.")], host=host)
-    found = change.looked_up({"id": options["id"]}, keeper, now)
+    found = change.looked_up({"id": options["id"]}, keeper(options, host), now)
     operation = options["operation"]
     taken = _restore_rules(options, host) if operation == RESTORE else rules(options.policy(host))
     refusals = change.refusals(found, taken, operation=operation, now=now, host_names=host_names(options, host))

@@ -58,6 +58,20 @@ class Schedule:
         minutes = range(0, _DAY // _MINUTE, self.every // _MINUTE)
         return tuple(dt.time(*divmod(minute, 60)) for minute in minutes)
 
+    @property
+    def minutes_by_hours(self) -> dict[tuple[int, ...], tuple[int, ...]]:
+        """Its times as pairs of hours and of minutes, of which each hour goes with each minute of its pair.
+
+        A line of a timer, of cron or of iCalendar can say one such pair.
+        """
+        hours: dict[int, tuple[int, ...]] = {}
+        for time in self.times:
+            hours[time.minute] = (*hours.get(time.minute, ()), time.hour)
+        pairs: dict[tuple[int, ...], tuple[int, ...]] = {}
+        for minute, of in hours.items():
+            pairs[of] = (*pairs.get(of, ()), minute)
+        return pairs
+
 
 @dataclasses.dataclass(frozen=True)
 class Window:

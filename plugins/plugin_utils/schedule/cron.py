@@ -15,7 +15,7 @@ _MONTHS = 13
 
 
 def lines(schedule: Schedule) -> tuple[str, ...]:
-    """The five fields of a crontab line, one text for each minute of the hour that the schedule has times at.
+    """The five fields of a crontab line, one text for each of its pairs of hours and minutes.
 
     They are wall-clock times of ``schedule.timezone``. Debian's cron knows no time zone of a line's own, and runs all
     of a machine's in one: who writes them must say which.
@@ -23,14 +23,11 @@ def lines(schedule: Schedule) -> tuple[str, ...]:
     days = ",".join(map(str, schedule.monthdays)) or "*"
     # cron counts from Sunday
     weekdays = ",".join(str((day + 1) % 7) for day in schedule.weekdays) or "*"
-    by_minute: dict[int, list[dt.time]] = {}
-    for time in schedule.times:
-        by_minute.setdefault(time.minute, []).append(time)
-    grouped: dict[str, list[int]] = {}
-    for minute, times in by_minute.items():
-        hours = "*" if len(times) == 24 else ",".join(str(time.hour) for time in times)
-        grouped.setdefault(hours, []).append(minute)
-    return tuple(f"{','.join(map(str, minutes))} {hours} {days} * {weekdays}" for hours, minutes in grouped.items())
+    found = []
+    for hours, minutes in schedule.minutes_by_hours.items():
+        hour = "*" if len(hours) == 24 else ",".join(map(str, hours))
+        found.append(f"{','.join(map(str, minutes))} {hour} {days} * {weekdays}")
+    return tuple(found)
 
 
 def minutes(schedule: Schedule, now: dt.datetime) -> tuple[int, ...]:

@@ -6,28 +6,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from ..model.schedule import Schedule
 
 _NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def on_calendar(schedule: Schedule) -> tuple[str, ...]:
-    """The values of ``OnCalendar=``, one for each minute of the hour that the schedule has times at."""
+    """The values of ``OnCalendar=``, one for each of its pairs of hours and minutes."""
     weekdays = f"{','.join(_NAMES[day] for day in schedule.weekdays)} " if schedule.weekdays else ""
     days = ",".join(f"{day:02}" for day in schedule.monthdays) or "*"
-    by_minute: dict[int, list[dt.time]] = {}
-    for time in schedule.times:
-        by_minute.setdefault(time.minute, []).append(time)
-    hours = {
-        minute: "*" if len(times) == 24 else ",".join(f"{time.hour:02}" for time in times)
-        for minute, times in by_minute.items()
-    }
-    grouped: dict[str, list[int]] = {}
-    for minute, hour in hours.items():
-        grouped.setdefault(hour, []).append(minute)
-    return tuple(
-        f"{weekdays}*-*-{days} {hour}:{','.join(f'{minute:02}' for minute in minutes)}:00 {schedule.timezone}"
-        for hour, minutes in grouped.items()
-    )
+    found = []
+    for hours, minutes in schedule.minutes_by_hours.items():
+        hour = "*" if len(hours) == 24 else ",".join(f"{hour:02}" for hour in hours)
+        minute = ",".join(f"{minute:02}" for minute in minutes)
+        found.append(f"{weekdays}*-*-{days} {hour}:{minute}:00 {schedule.timezone}")
+    return tuple(found)

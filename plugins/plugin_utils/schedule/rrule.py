@@ -14,18 +14,12 @@ _NAMES = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 def rules(schedule: Schedule, start: dt.date) -> tuple[str, ...]:
-    """One text for each minute of the hour that the schedule has times at: ``DTSTART;TZID=…:… RRULE:…``.
+    """One text for each of its pairs of hours and minutes: ``DTSTART;TZID=…:… RRULE:…``.
 
     :param start: from which day on; AWX runs nothing that was due before.
     """
-    by_minute: dict[int, list[dt.time]] = {}
-    for time in schedule.times:
-        by_minute.setdefault(time.minute, []).append(time)
-    grouped: dict[tuple[int, ...], list[int]] = {}
-    for minute, times in by_minute.items():
-        grouped.setdefault(tuple(time.hour for time in times), []).append(minute)
     found = []
-    for hours, minutes in grouped.items():
+    for hours, minutes in schedule.minutes_by_hours.items():
         parts = ["FREQ=DAILY", "INTERVAL=1"]
         if schedule.weekdays:
             parts.append(f"BYDAY={','.join(_NAMES[day] for day in schedule.weekdays)}")

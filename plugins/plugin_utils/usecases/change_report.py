@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ..errors import HoldfastError, TicketError, TicketServerError
+from ..errors import HoldfastError, TicketError
 from ..model.ticket import Ticket
 from ..tickets.base import Provider
 from . import events, points
@@ -73,13 +73,13 @@ def report(
     known: dict[str, _Asked] = {}
     try:
         known = {ticket.id: _Asked(ticket) for ticket in keeper.listed(since, until)}
-    except (TicketError, TicketServerError) as e:
+    except TicketError as e:
         warnings.append(f"which changes there were is not known: {e.message}")
     known |= {one: _ask(keeper, one) for one in ids if one not in known}
     first, last = _around(known.values(), since, until)
     found, refused = _search(repository, first, last)
     within = [point for point in found if since <= point.body.sealed_at <= until]
-    named = {change_of(point) for point in within} - {""}
+    named = {point.body.change_id for point in within} - {""}
     known |= {one: _ask(keeper, one) for one in sorted(named - known.keys())}
     wider = _around(known.values(), since, until)
     if wider != (first, last):
@@ -87,10 +87,10 @@ def report(
     warnings += [*(f"{name}: {error.message}" for name, error in refused), *doubted]
     under: dict[str, list[Point]] = {}
     for point in found:
-        under.setdefault(change_of(point), []).append(point)
+        under.setdefault(point.body.change_id, []).append(point)
     return Report(
         rows=tuple(_row(one, known[one], under.get(one, ()), since, until) for one in sorted(known)),
-        without_ticket=tuple(point for point in within if not change_of(point)),
+        without_ticket=tuple(point for point in within if not point.body.change_id),
         unauthorised=tuple(event for event in told if event.event == events.UNAUTHORISED_CHANGE),
         warnings=tuple(warnings),
     )
@@ -107,7 +107,7 @@ class _Asked:
 def _ask(keeper: Provider, ticket_id: str) -> _Asked:
     try:
         return _Asked(keeper.fetch(ticket_id))
-    except (TicketError, TicketServerError) as e:
+    except TicketError as e:
         return _Asked(None, e.message)
 
 
@@ -141,11 +141,6 @@ def _moved(moment: dt.datetime, by: dt.timedelta) -> dt.datetime:
     except OverflowError:
         # what ends at the calendar's end has no end
         return moment
-
-
-def change_of(point: Point) -> str:
-    """The id of the change that a point was made under; empty where it names none."""
-    return str(point.body.change.get("id") or "")
 
 
 def _row(ticket_id: str, asked: _Asked, made: Iterable[Point], since: dt.datetime, until: dt.datetime) -> Row:
