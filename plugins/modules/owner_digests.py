@@ -64,8 +64,8 @@ options:
         type: str
       password_file:
         description:
-          - A file on the controller that holds the password. The environment variable E(HOLDFAST_SMTP_PASSWORD) goes
-            before it.
+          - A file on the controller that holds the password, and that nobody else can read. The environment variable
+            E(HOLDFAST_SMTP_PASSWORD) goes before it.
         type: path
       ca_path:
         description: A file of certificates that are trusted in place of the system's.

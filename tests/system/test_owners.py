@@ -21,6 +21,7 @@ def test_each_owner_is_told_once_by_the_role_and_again_when_it_is_another_state(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.chain)
     (lab.path / "smtp").write_text(f"{SECRET}\n")
+    (lab.path / "smtp").chmod(0o600)
     caches = {"name": "cache", "paths": ["/srv/cache"], "owner": "../data team", "contact": "dba@example.org"}
     lab.host_variables["web1"]["holdfast_components__cache"] = [caches]
     with serving(Mailbox(login=("backup", SECRET)), context) as box:

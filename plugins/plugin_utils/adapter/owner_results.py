@@ -23,6 +23,7 @@ from ..render import owners as render
 from ..usecases import mail
 from ..usecases.owners import ADDRESS, Digest
 from ..usecases.run_folder import write_whole
+from . import secret_file
 from .coverage_results import as_dict
 from .options import Options
 
@@ -45,7 +46,6 @@ OPTIONS: Mapping[str, t.Any] = {
 }
 _PASSWORD = "HOLDFAST_SMTP_PASSWORD"
 _LONGEST_NAME = 200
-_LONGEST_SECRET = 8192
 
 
 def server(options: Options) -> mail.Server | None:
@@ -56,7 +56,7 @@ def server(options: Options) -> mail.Server | None:
     given = options["smtp"]
     if given is None:
         return None
-    password = os.environ.get(_PASSWORD) or _secret(given["password_file"])
+    password = os.environ.get(_PASSWORD) or secret_file.read(given["password_file"], "smtp.password_file") or None
     if not ADDRESS.fullmatch(given["from"]):
         raise PolicyError("smtp.from is no address", item="smtp", remedy="Give one like backup@example.org.")
     if bool(given["username"]) != bool(password):
@@ -223,22 +223,6 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
-
-
-def _secret(path: str | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        with Path(path).expanduser().open("rb") as file:
-            data = file.read(_LONGEST_SECRET + 1)
-        text = data.decode("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as e:
-        remedy = "Name a file of the controller that holds the password alone."
-        raise PolicyError("smtp.password_file cannot be read", item=str(path), remedy=remedy) from e
-    if not text or len(data) > _LONGEST_SECRET or not text.isprintable():
-        remedy = "Put the password alone into it, in one line."
-        raise PolicyError("smtp.password_file does not hold one password", item=str(path), remedy=remedy)
-    return text
 
 
 @contextlib.contextmanager

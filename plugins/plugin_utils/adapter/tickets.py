@@ -10,7 +10,6 @@ import base64
 import datetime as dt
 import os
 import re
-import stat
 import time
 import typing as t
 import urllib.parse
@@ -29,6 +28,7 @@ from ..tickets.http import Http
 from ..tickets.servicenow import ServiceNow
 from ..usecases import change
 from ..usecases.run_folder import PointFolder
+from . import secret_file
 
 if t.TYPE_CHECKING:
     from .options import Options
@@ -53,7 +53,6 @@ TICKETS: Mapping[str, t.Any] = {
     },
 }
 _FIELDS = tuple(TICKETS["tickets"]["options"])
-_LONGEST_SECRET = 8192
 # it becomes part of a path: neither half is made of dots alone
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 
@@ -224,10 +223,12 @@ def _read(given: t.Any, findings: list[Finding]) -> Mapping[str, t.Any]:
 
 
 def _credential(fields: Mapping[str, t.Any]) -> dict[str, str]:
-    token = os.environ.get("HOLDFAST_TICKETS_TOKEN") or _secret(fields.get("token_file"), "token_file")
+    token = os.environ.get("HOLDFAST_TICKETS_TOKEN") or secret_file.read(fields.get("token_file"), f"{KEY}.token_file")
     if token:
         return {"Authorization": f"Bearer {token}"}
-    password = os.environ.get("HOLDFAST_TICKETS_PASSWORD") or _secret(fields.get("password_file"), "password_file")
+    password = os.environ.get("HOLDFAST_TICKETS_PASSWORD") or secret_file.read(
+        fields.get("password_file"), f"{KEY}.password_file"
+    )
     user = fields.get("username") or os.environ.get("HOLDFAST_TICKETS_USERNAME")
     if password and user:
         spelled = base64.b64encode(f"{user}:{password}".encode()).decode()
@@ -237,20 +238,3 @@ def _credential(fields: Mapping[str, t.Any]) -> dict[str, str]:
         item=KEY,
         remedy="Set HOLDFAST_TICKETS_TOKEN, or username and HOLDFAST_TICKETS_PASSWORD, or name a file of either.",
     )
-
-
-def _secret(path: str | None, name: str) -> str:
-    """The text of a file that nobody else can read, without the line's end."""
-    if path is None:
-        return ""
-    remedy = "Name a file of this user with mode 0600."
-    try:
-        with Path(path).open(encoding="utf-8") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise TicketError(f"{KEY}.{name} can be read by others", item=path, remedy=remedy)
-            text = file.read(_LONGEST_SECRET).strip()
-    except (OSError, UnicodeDecodeError):
-        raise TicketError(f"{KEY}.{name} cannot be read", item=path, remedy=remedy) from None
-    if not text or not text.isprintable():
-        raise TicketError(f"{KEY}.{name} holds no secret of one line", item=path, remedy=remedy)
-    return text
