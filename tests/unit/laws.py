@@ -33,13 +33,14 @@ FOUNDATIONS: dict[str, frozenset[str]] = {
     "aws": frozenset({"errors", "aws"}),
     "keyring": frozenset({"errors", "model", "seal", "aws", "keyring"}),
     "store": frozenset({"errors", "model", "aws", "store"}),
+    "in_time": frozenset({"in_time"}),
     "safe_yaml": frozenset({"errors", "safe_yaml"}),
-    "capture": frozenset({"errors", "model", "safe_yaml", "capture"}),
+    "capture": frozenset({"errors", "model", "in_time", "safe_yaml", "capture"}),
     "duties": frozenset({"errors", "model", "safe_yaml", "duties"}),
     "render": frozenset({"errors", "model", "render"}),
     "mirror": frozenset({"errors", "model", "mirror"}),
     "schedule": frozenset({"errors", "model", "schedule"}),
-    "tickets": frozenset({"errors", "model", "safe_yaml", "tickets"}),
+    "tickets": frozenset({"errors", "model", "in_time", "safe_yaml", "tickets"}),
     "triggers": frozenset({"errors", "model", "triggers"}),
 }
 BELOW_USECASES = frozenset({*FOUNDATIONS, "catalog"})

@@ -10,15 +10,13 @@ import dataclasses
 import http.client
 import io
 import json
-import queue
 import ssl
-import threading
 import time
 import typing as t
-import urllib.error
 import urllib.parse
 import urllib.request
 
+from .. import in_time
 from ..errors import CaptureError, TooLargeError
 from ..model.component import Component
 from .texts import TextSource
@@ -30,7 +28,6 @@ _MOST_REDIRECTS = 5
 _INDENT = "  "
 _MOST_DEPTH = 200
 _TOO_DEEP = f"is nested more than {_MOST_DEPTH} deep"
-_OVER = "the time was over"
 _LOOK = "Look at the URL, the headers and the API, and run again."
 
 
@@ -171,27 +168,11 @@ class _Told:
 
 
 def _bounded(component: Component, host: str) -> _Told:
-    """Ask, and wait for the whole of it no longer than the component says: names, handshake and headers too.
-
-    What the timeout of a socket bounds is one read each. A call that takes longer is left to itself, to its end or
-    that of this process.
-    """
-    told: queue.SimpleQueue[_Told | BaseException] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            told.put(_get(component, host))
-        except BaseException as e:  # noqa: BLE001  # raised by who waits
-            told.put(e)
-
-    threading.Thread(target=ask, daemon=True).start()
+    """Ask, and wait for the whole of it no longer than the component says."""
     try:
-        found = told.get(timeout=component.source["timeout"])
-    except queue.Empty:
-        raise _failed(component, host, f"gave no answer: {_OVER}") from None
-    if isinstance(found, BaseException):
-        raise found
-    return found
+        return in_time.within(component.source["timeout"], lambda: _get(component, host))
+    except TimeoutError as e:
+        raise _failed(component, host, f"gave no answer: {in_time.reason(e)}") from None
 
 
 def _get(component: Component, host: str) -> _Told:
@@ -222,7 +203,7 @@ def _get(component: Component, host: str) -> _Told:
         raise _failed(component, host, f"redirects more than {_MOST_REDIRECTS} times")
     except (OSError, http.client.HTTPException, ValueError) as e:
         # what such an error says may hold what was sent or what came
-        raise _failed(component, host, f"gave no answer: {_reason(e)}") from None
+        raise _failed(component, host, f"gave no answer: {in_time.reason(e)}") from None
 
 
 def _redirected(component: Component, host: str, url: str, answer: t.Any) -> str:
@@ -275,15 +256,3 @@ def _failed(component: Component, host: str, why: str, remedy: str = _LOOK) -> C
 def _too_large(component: Component, host: str, why: str) -> TooLargeError:
     remedy = "Raise its max_bytes, or ask for less."
     return TooLargeError(f"component {component.name}: {host} {why}", item=host, remedy=remedy)
-
-
-def _reason(error: Exception) -> str:
-    """Why, in words that hold nothing of what was sent or came."""
-    cause: t.Any = error.reason if isinstance(error, urllib.error.URLError) else error
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not believed ({cause.verify_message})"
-    if isinstance(cause, TimeoutError):
-        return _OVER
-    if isinstance(cause, OSError) and cause.strerror:
-        return str(cause.strerror)
-    return type(cause).__name__

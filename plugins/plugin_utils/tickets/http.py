@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import http.client
 import json
-import queue
 import ssl
-import threading
 import time
 import typing as t
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 
+from .. import in_time
 from ..errors import TicketError, TicketServerError
 
 _MOST_BYTES = 1 << 20
@@ -81,7 +79,7 @@ class Http:
                 status, after, data = self._answer(request)
             except (OSError, http.client.HTTPException, ValueError) as e:
                 if body is not None or attempt == _TRIES:
-                    raise self._unreached(f"gave no answer: {_reason(e)}") from None
+                    raise self._unreached(f"gave no answer: {in_time.reason(e)}") from None
                 continue
             if status in (_LATER if body is None else _NOTHING_DONE) and attempt < _TRIES:
                 self._pause(min(float(after) if after.isdecimal() else attempt, _LONGEST_PAUSE))
@@ -92,29 +90,14 @@ class Http:
     def _answer(self, request: urllib.request.Request) -> tuple[int, str, bytes]:
         """The status, when to ask again, and the body, in the time that there is for all of it.
 
-        What the timeout of a socket bounds is one read each. A call that takes longer is left to itself, to its end or
-        that of this process.
-
         :raises TimeoutError: it took longer; other errors as urllib raises them.
         """
-        told: queue.SimpleQueue[tuple[int, str, bytes] | BaseException] = queue.SimpleQueue()
 
-        def ask() -> None:
-            try:
-                with self._opener.open(request, timeout=self._timeout) as answer:
-                    after = answer.headers.get("Retry-After", "")
-                    told.put((answer.status, after, answer.read(_MOST_BYTES + 1)))
-            except BaseException as e:  # noqa: BLE001  # raised by who waits
-                told.put(e)
+        def ask() -> tuple[int, str, bytes]:
+            with self._opener.open(request, timeout=self._timeout) as answer:
+                return answer.status, answer.headers.get("Retry-After", ""), answer.read(_MOST_BYTES + 1)
 
-        threading.Thread(target=ask, daemon=True).start()
-        try:
-            found = told.get(timeout=self._timeout)
-        except queue.Empty:
-            raise TimeoutError from None
-        if isinstance(found, BaseException):
-            raise found
-        return found
+        return in_time.within(self._timeout, ask)
 
     def _understood(self, status: int, data: bytes) -> t.Any:
         if status == _MISSING:
@@ -149,15 +132,3 @@ class Http:
                 item=str(ca_path),
                 remedy="Name a PEM file of this controller.",
             ) from None
-
-
-def _reason(error: Exception) -> str:
-    """Why, in words that hold nothing of what was sent or came."""
-    cause: t.Any = error.reason if isinstance(error, urllib.error.URLError) else error
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not believed ({cause.verify_message})"
-    if isinstance(cause, TimeoutError):
-        return "the time was over"
-    if isinstance(cause, OSError) and cause.strerror:
-        return str(cause.strerror)
-    return type(cause).__name__
