@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ..usecases import unauthorised
 from ..usecases.run_folder import PointFolder
-from ..usecases.seal_point import Sealed
+from ..usecases.seal_point import Sealed, is_due
 from . import tickets
 from .options import Location, Options, plain
 
@@ -21,14 +21,14 @@ _NAMED = 20
 class Watch:
     """What the hosts of a point have changed, noted before it is sealed: the seal drops what tells when it was not.
 
-    Of no use, and no cost, where nobody keeps tickets, in check mode, and once the point is sealed.
+    Of no use, and no cost, where nobody keeps tickets, in check mode, and where nothing is sealed now.
     """
 
     def __init__(self, options: Options, folder: PointFolder) -> None:
         self._keeper = None if options.check else tickets.provider(options)
         self._folder = folder
-        open_still = self._keeper is not None and folder.exists() and folder.read_sealed() is None
-        self._drifted = unauthorised.drifted(folder) if open_still else ()
+        due = self._keeper is not None and is_due(folder, later_batches=True, check=options.check)
+        self._drifted = unauthorised.drifted(folder) if due else ()
 
     def told(self, location: Location, sealed: Sealed, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """What the result of the seal says of changes that no ticket allows; each is put as a signed event."""

@@ -16,6 +16,7 @@ from ..errors import PolicyError
 from ..model.coverage import ACCEPTED, COVERED, GAP, LATE, Row
 from ..model.fleet import HostPolicy
 from ..model.record import Record
+from ..model.waiver import Waiver
 from .approvals import Pending
 
 # so long before an exception expires its owners hear of it
@@ -69,10 +70,21 @@ def digests(
     told: dict[str, set[str]] = {}
     expiring: dict[str, set[tuple[str, dt.datetime]]] = {}
     waiting: dict[str, dict[str, Waiting]] = {}
-    asked = [(_named(one.document), one) for one in requests if isinstance(one.document, Record)]
+    asked = [(_named(one.document.subject), one) for one in requests if isinstance(one.document, Record)]
+    named: dict[Waiver, _Named] = {}
     for one in fleet:
         if one.policy is None:
             continue
+        names, groups = {one.host, one.identity}, set(one.groups)
+        for waiver in one.policy.waivers:
+            if waiver not in named:
+                named[waiver] = _Named(frozenset(waiver.hosts), frozenset(waiver.groups), frozenset(waiver.components))
+        soon = [
+            (named[waiver].components, (waiver.id, waiver.expires))
+            for waiver in one.policy.waivers
+            if named[waiver].means(names, groups) and now < waiver.expires <= now + SOON
+        ]
+        of_host = [(about.components, pending) for about, pending in asked if about.means(names, groups)]
         for component in one.policy.components:
             _require_line("owner", component.owner, one.host)
             for field in ("contact", "steward"):
@@ -80,14 +92,14 @@ def digests(
                 _require_line(field, said, one.host)
                 if ADDRESS.fullmatch(said):
                     told.setdefault(component.owner, set()).add(said)
-            ours = {"hosts": {one.host, one.identity}, "groups": set(one.groups), "components": {component.name}}
-            for waiver in one.policy.waivers:
-                named = {field: set(getattr(waiver, field)) for field in ours}
-                if _concerns(named, ours) and now < waiver.expires <= now + SOON:
-                    expiring.setdefault(component.owner, set()).add((waiver.id, waiver.expires))
-            for named, pending in asked:
-                if _concerns(named, ours):
-                    waiting.setdefault(component.owner, {})[pending.id] = _waiting(pending)
+            expiring.setdefault(component.owner, set()).update(
+                ending for components, ending in soon if not components or component.name in components
+            )
+            waiting.setdefault(component.owner, {}).update(
+                (pending.id, _waiting(pending))
+                for components, pending in of_host
+                if not components or component.name in components
+            )
     return tuple(
         _digest(
             owner,
@@ -120,9 +132,21 @@ def _digest(
     )
 
 
-def _named(record: Record) -> dict[str, set[str]]:
-    """The hosts, groups and components that a record's subject names."""
-    subject: Mapping[str, t.Any] = record.subject
+@dataclasses.dataclass(frozen=True)
+class _Named:
+    """The hosts, groups and components that something names; no component means all of these hosts'."""
+
+    hosts: frozenset[str]
+    groups: frozenset[str]
+    components: frozenset[str]
+
+    def means(self, names: set[str], groups: set[str]) -> bool:
+        """Whether it names a host that is called so and in these groups."""
+        return not (self.hosts.isdisjoint(names) and self.groups.isdisjoint(groups))
+
+
+def _named(subject: Mapping[str, t.Any]) -> _Named:
+    """What a record's subject names."""
     found: dict[str, set[str]] = {}
     for field in ("hosts", "groups", "components"):
         listed = subject.get(field)
@@ -130,13 +154,7 @@ def _named(record: Record) -> dict[str, set[str]]:
         found[field] = set(names)
     if isinstance(subject.get("host"), str):
         found["hosts"].add(subject["host"])
-    return found
-
-
-def _concerns(named: Mapping[str, set[str]], ours: Mapping[str, set[str]]) -> bool:
-    if named["hosts"].isdisjoint(ours["hosts"]) and named["groups"].isdisjoint(ours["groups"]):
-        return False
-    return not named["components"] or not named["components"].isdisjoint(ours["components"])
+    return _Named(frozenset(found["hosts"]), frozenset(found["groups"]), frozenset(found["components"]))
 
 
 def _waiting(pending: Pending) -> Waiting:

@@ -323,6 +323,15 @@ class PointFolder:
         ours = [self._stream(value) for value in found["streams"] if value["host_id"] == host_id]
         return [entry for entry in ours if entry.manifest.name not in found["lost"]]
 
+    def read_proven(self) -> dict[tuple[str, str], dt.datetime]:
+        """When each live stream whose objects are there was last proven before this run, by its key.
+
+        :raises RunError: that is gone.
+        """
+        found = self._present("live.json")
+        entries = [entry for entry in map(self._stream, found["streams"]) if entry.manifest.name not in found["lost"]]
+        return {entry.key: entry.verified_at for entry in entries}
+
     def read_due(self) -> list[StreamEntry]:
         """Read what must be carried, most urgent first; raises RunError where it is gone."""
         return [self._stream(value) for value in self._present("due.json")]

@@ -108,7 +108,7 @@ def reach_and_seal(
     :param reach: opens the repository and the keyring.
     :raises HoldfastError: as *reach* does, and as :func:`seal` does.
     """
-    with _unsent(folder) if _is_due(folder, later_batches, check) else contextlib.nullcontext():
+    with _unsent(folder) if is_due(folder, later_batches, check) else contextlib.nullcontext():
         means = reach()
         return seal(
             folder,
@@ -122,8 +122,8 @@ def reach_and_seal(
         )
 
 
-def _is_due(folder: PointFolder, later_batches: bool, check: bool) -> bool:
-    """Whether to seal is more than to say what was sealed, or that hosts are still to come."""
+def is_due(folder: PointFolder, later_batches: bool, check: bool) -> bool:
+    """Whether to seal is more than to say what was sealed, or that hosts are still to come; see :func:`seal`."""
     if check or not folder.exists() or folder.read_sealed() is not None:
         return False
     if not later_batches:

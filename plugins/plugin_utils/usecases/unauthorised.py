@@ -47,18 +47,17 @@ class Unauthorised:
 def drifted(folder: PointFolder) -> tuple[Drifted, ...]:
     """What the hosts of an open point have changed since they were last proven. A first snapshot is no drift."""
     now = folder.read_open().now()
-    found = []
-    for host, receipt in folder.read_receipts().items():
-        parts = [part for part in receipt.streams if part.reason == _DRIFT and part.entry is not None]
-        if not parts:
-            continue
-        before = _proven(folder, parts[0].entry.host_id if parts[0].entry else host)
-        found += [
-            Drifted(host, part.stream, part.changed, before[part.stream], now)
-            for part in parts
-            if part.stream in before
-        ]
-    return tuple(found)
+    parts = [
+        (host, part, part.entry.key)
+        for host, receipt in folder.read_receipts().items()
+        for part in receipt.streams
+        if part.reason == _DRIFT and part.entry is not None
+    ]
+    # of a large fleet this is much to read, for nothing in most runs
+    proven = folder.read_proven() if parts else {}
+    return tuple(
+        Drifted(host, part.stream, part.changed, proven[key], now) for host, part, key in parts if key in proven
+    )
 
 
 def unauthorised(
@@ -114,11 +113,6 @@ def put(
         except HoldfastError as e:
             return (f"an unauthorised change was not kept as an event: {e}",)
     return ()
-
-
-def _proven(folder: PointFolder, host_id: str) -> dict[str, dt.datetime]:
-    """When each stream of an identity was last proven before this run."""
-    return {entry.stream: entry.verified_at for entry in folder.read_live_of(host_id)}
 
 
 def _allowed(one: Drifted, tickets: Iterable[Ticket], names: Collection[str]) -> bool:
