@@ -24,7 +24,7 @@ from ..model.joining import SPLIT, joined, parts
 from ..model.policy import Policy, judge_policy
 from ..model.waiver import read_waivers
 from . import governance_file
-from .options import Options, plain
+from .options import Options, plain, plain_variable
 
 _NONE: tuple[t.Any, ...] = ()
 OTHERS = ("holdfast_host_id", "holdfast_component_paths", "holdfast_platform_paths", "ansible_network_os")
@@ -63,8 +63,9 @@ class _Reader:
                 host, self._task_vars
             )
         except (HoldfastError, AnsibleError) as e:
-            problem, remedy = (e.message, e.remedy or "") if isinstance(e, HoldfastError) else (str(e), "")
-            return HostPolicy(host, host, groups, None, {}, (Finding("holdfast_components", problem, remedy),))
+            known = e if isinstance(e, HoldfastError) else HoldfastError(str(e))
+            finding = Finding(known.item or "holdfast_components", known.message, known.remedy or "")
+            return HostPolicy(host, host, groups, None, {}, (finding,))
         variables = {name for together in said.values() for name in together.split(", ")}
         spoken = {name: f"{name} of {self._sayers.who(host, name, wanted[name])}" for name in variables}
         told = {key: ", ".join(spoken[name] for name in together.split(", ")) for key, together in said.items()}
@@ -96,18 +97,18 @@ class _Reader:
         key: t.Any = tuple((name, id(value)) for name, value in given.items())
         if templated:
             variables = self._hostvars[host]
-            given = {name: plain(variables[name]) for name in given}
+            given = {name: plain_variable(name, variables[name]) for name in given}
             key = repr(sorted((name, given[name]) for name in given if name != "holdfast_tickets"))
         if key not in self._surroundings:
-            self._surroundings[key] = _surroundings({name: plain(value) for name, value in given.items()})
+            self._surroundings[key] = _surroundings({name: plain_variable(name, given[name]) for name in given})
         return self._surroundings[key]
 
     def _values(self, host: str, wanted: Mapping[str, t.Any], names: Iterable[str]) -> dict[str, t.Any]:
         present = [name for name in names if name in wanted]
         if any(self._templated(wanted[name]) for name in present):
             variables = self._hostvars[host]
-            return {name: plain(variables[name]) for name in present}
-        return {name: plain(wanted[name]) for name in present}
+            return {name: plain_variable(name, variables[name]) for name in present}
+        return {name: plain_variable(name, wanted[name]) for name in present}
 
     def _templated(self, value: t.Any) -> bool:
         if id(value) not in self._kept:

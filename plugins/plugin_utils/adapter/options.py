@@ -206,12 +206,15 @@ class Options:
         if value is not None:
             return plain(value)
         if name not in SPLIT:
-            return plain(self.variable(f"holdfast_{name}"))
+            return self._said(f"holdfast_{name}")
         findings: list[Finding] = []
-        said = {one: plain(self.variable(one)) for one in parts(name, self.names)}
+        said = {one: self._said(one) for one in parts(name, self.names)}
         together, _said = joined(name, said, findings)
         refuse(findings)
         return together
+
+    def _said(self, name: str) -> t.Any:
+        return plain_variable(name, self.variable(name))
 
     @property
     def state_dir(self) -> Path:
@@ -814,6 +817,15 @@ def _read_timestamp(given: t.Any) -> Mapping[str, t.Any] | None:
     }
 
 
+def plain_variable(name: str, value: t.Any) -> t.Any:
+    """The value of a variable as :func:`plain` gives it; what is raised names the variable."""
+    try:
+        return plain(value)
+    except PolicyError as e:
+        e.item = name
+        raise
+
+
 def plain(value: t.Any, *, binary: bool = False) -> t.Any:
     """Strip the tags that Ansible's data tagging puts on values: the library sees plain Python.
 
@@ -833,4 +845,5 @@ def plain(value: t.Any, *, binary: bool = False) -> t.Any:
         return int(value)
     if isinstance(value, float):
         return float(value)
-    raise PolicyError(f"a value of type {type(value).__name__} cannot be an option", remedy="Give plain YAML values.")
+    remedy = "Put days and moments in quotes." if isinstance(value, dt.date) else "Give plain YAML values."
+    raise PolicyError(f"a value of type {type(value).__name__} cannot be an option", remedy=remedy)

@@ -123,6 +123,13 @@ class TestPlain:
         assert "2026" not in str(caught.value)
 
 
+    @pytest.mark.parametrize("value", [dt.date(2027, 1, 1), dt.datetime(2027, 1, 1, tzinfo=dt.timezone.utc)])
+    def test_a_day_without_quotes_is_told_with_its_variable(self, value: dt.date) -> None:
+        options = made(holdfast_exceptions=[{"id": "EX-1", "expires": value}])
+        with pytest.raises(PolicyError, match=r"item holdfast_exceptions\)\. Put days and moments in quotes"):
+            options.inherited("exceptions")
+
+
 class TestLocation:
     def test_read_from_variables(self) -> None:
         location = made(holdfast_repository=REPOSITORY, holdfast_repository_id=PIN).location()
