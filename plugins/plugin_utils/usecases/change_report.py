@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..errors import HoldfastError, TicketError
-from ..model.ticket import Ticket
+from ..model.ticket import Ticket, names_host
 from ..tickets.base import Provider
 from . import events, points
 from .events import Event
@@ -154,7 +154,10 @@ def _row(ticket_id: str, asked: _Asked, made: Iterable[Point], since: dt.datetim
         without = {*body.missing, *(failure.host for failure in body.failed)}
         for host in body.expected:
             places.setdefault(host, []).extend(() if host in without else (one.place,))
-    return Row(ticket_id, ticket, placed, lacking(places), asked.why)
+    # a host that the change does not name is refused under it, and lacks nothing; where it names none of them by the
+    # inventory's names, nobody can tell
+    named = {host: held for host, held in places.items() if ticket is not None and names_host(ticket, (host,))}
+    return Row(ticket_id, ticket, placed, lacking(named or places), asked.why)
 
 
 def lacking(places: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

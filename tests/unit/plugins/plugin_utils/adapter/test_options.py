@@ -122,7 +122,6 @@ class TestPlain:
         assert type(value).__name__ in str(caught.value)
         assert "2026" not in str(caught.value)
 
-
     @pytest.mark.parametrize("value", [dt.date(2027, 1, 1), dt.datetime(2027, 1, 1, tzinfo=dt.timezone.utc)])
     def test_a_day_without_quotes_is_told_with_its_variable(self, value: dt.date) -> None:
         options = made(holdfast_exceptions=[{"id": "EX-1", "expires": value}])

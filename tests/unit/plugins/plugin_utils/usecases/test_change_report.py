@@ -78,6 +78,17 @@ def test_a_window_as_wide_as_the_calendar_is_reported(lab: Lab, tmp_path: Path) 
     assert [placed.place for placed in row.points] == [INSIDE]
 
 
+def test_a_host_that_the_change_does_not_name_lacks_no_backup_around_it(lab: Lab, clock: Clock, tmp_path: Path) -> None:
+    file = tmp_path / "changes.json"
+    file.write_text(json.dumps([change("CHG1", START + HOUR, START + 2 * HOUR)]))
+    for hours in (0, 3):
+        clock.advance(hours=hours)
+        lab.run(expected=["h", "other"], change={"id": "CHG1"})
+    (row,) = report(lab.repository, FileTickets(file), since=START, until=START + 4 * HOUR).rows
+    assert [placed.place for placed in row.points] == [BEFORE, AFTER]
+    assert row.lacking == ()
+
+
 @pytest.mark.parametrize(
     ("places", "expected"),
     [
