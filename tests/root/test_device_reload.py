@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import typing as t
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,27 +15,17 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.capture.host_reloa
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.session import Reach
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.ssh_session import open_ssh
 from ansible_collections.holdfast.config.tests.lab.apart import PASSWORD
-from ansible_collections.holdfast.config.tests.lab.frr import SECRETS, Router, Routers
+from ansible_collections.holdfast.config.tests.lab.frr import Router, Routers
 from ansible_collections.holdfast.config.tests.lab.sshd import wait_for
-from ansible_collections.holdfast.config.tests.system.lab import Lab, Run
+from ansible_collections.holdfast.config.tests.system.lab import Lab
 
-COMPONENTS = [{"name": "config", "kind": "device", "items": ["running"]}]
+from . import test_device_restore
+
 BREAK = ("no router ospf", "no route-map OUT", "interface eth0", "no description")
 
 
-@dataclasses.dataclass
-class Net:
-    """Routers that peer, sealed as they are at first."""
-
-    lab: Lab
-    routers: Routers
-    sealed: dict[str, str]
-
-    def restore(self, router: Router, *args: str, check: bool = False, **options: t.Any) -> Run:
-        task = {"name": "restore", "holdfast.config.restore": {"in_place": True, "newest": True, **options}}
-        run = self.lab.play([task], "--limit", router.name, *args, check=check)
-        assert not [secret for secret in SECRETS if secret in run.output]
-        return run
+class Net(test_device_restore.Net):
+    """The same, of routers whose login gives a shell."""
 
     def startup(self, router: Router) -> str:
         return self.routers.place.run("cat", f"/etc/frr/{router.account}/frr.conf")
@@ -72,14 +60,7 @@ class Net:
 @pytest.fixture(scope="module")
 def net(new_lab: Callable[[int], Lab], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
     with Routers(2, tmp_path_factory.mktemp("frr"), shell=True) as routers:
-        lab = new_lab(0)
-        lab.hosts = list(routers)
-        for router in routers.values():
-            lab.host_variables[router.name] = router.variables()
-        lab.variables["holdfast_components"] = COMPONENTS
-        routers.converge()
-        lab.play("holdfast.config.backup").ok()
-        yield Net(lab, routers, {name: router.running() for name, router in routers.items()})
+        yield Net.backed_up(new_lab(0), routers)
 
 
 def test_a_broken_router_is_reloaded(net: Net) -> None:

@@ -38,6 +38,17 @@ class Net:
     routers: Routers
     sealed: dict[str, str]
 
+    @classmethod
+    def backed_up(cls, lab: Lab, routers: Routers) -> t.Self:
+        """Let them find each other, and seal them as they are then."""
+        lab.hosts = list(routers)
+        for router in routers.values():
+            lab.host_variables[router.name] = router.variables()
+        lab.variables["holdfast_components"] = COMPONENTS
+        routers.converge()
+        lab.play("holdfast.config.backup").ok()
+        return cls(lab, routers, {name: router.running() for name, router in routers.items()})
+
     def restore(self, router: Router, *args: str, check: bool = False, **options: t.Any) -> Run:
         task = {"name": "restore", "holdfast.config.restore": {"in_place": True, "newest": True, **options}}
         run = self.lab.play([task], "--limit", router.name, *args, check=check)
@@ -52,14 +63,7 @@ class Net:
 @pytest.fixture(scope="module")
 def net(new_lab: Callable[[int], Lab], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
     with Routers(4, tmp_path_factory.mktemp("frr")) as routers:
-        lab = new_lab(0)
-        lab.hosts = list(routers)
-        for router in routers.values():
-            lab.host_variables[router.name] = router.variables()
-        lab.variables["holdfast_components"] = COMPONENTS
-        routers.converge()
-        lab.play("holdfast.config.backup").ok()
-        yield Net(lab, routers, {name: router.running() for name, router in routers.items()})
+        yield Net.backed_up(new_lab(0), routers)
 
 
 def test_a_broken_router_comes_back(net: Net) -> None:
