@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - holdfast.config.attributes
   - holdfast.config.attributes.actiongroup
   - holdfast.config.repository
+  - holdfast.config.coverage
 attributes:
   check_mode:
     support: full
@@ -31,44 +32,9 @@ attributes:
   idempotent:
     support: full
 options:
-  cmdb:
-    description: An export of the CMDB. Hosts that it names and the inventory does not are gaps. An empty one is
-      refused.
-    type: dict
-    suboptions:
-      path:
-        description: The file on the controller, in UTF-8.
-        type: path
-        required: true
-      format:
-        description:
-          - V(csv) with a line of headings (RFC 4180), or V(json), a list of objects. Without it JSON where O(cmdb.path)
-            ends in C(.json), else CSV.
-        type: str
-        choices: [csv, json]
-      host_field:
-        description: The column, or key, that names the host. Case and a final dot mean nothing; a domain does.
-        type: str
-        default: name
-  hosts:
-    description: Tell of these hosts and groups of the inventory alone; one at least. Without it of all.
-    type: list
-    elements: str
-  owner:
-    description:
-      - Tell of what this one owns alone. Hosts for which nothing is declared, hosts that only the CMDB names, and
-        components without an owner are nobody's. They are neither told of nor counted by O(fail_on_gaps) then.
-    type: str
-  path:
-    description: A file on the controller to which all of it is written as JSON. An existing file is replaced.
-    type: path
-  html:
-    description:
-      - A file on the controller to which all of it is written as a page to read and print, without script. An existing
-        file is replaced.
-    type: path
   fail_on_gaps:
-    description: Fail the task where there is a gap among those that O(hosts) and O(owner) leave.
+    description: Fail the task where there is a gap among those that O(hosts) and O(owner) leave. With an owner, what is
+      nobody's does not count.
     type: bool
     default: false
 seealso:

@@ -79,7 +79,7 @@ def covered(options: Options, found: Coverage, beside: Collection[str]) -> dict[
     :param beside: warnings of what was read before.
     :raises PolicyError: a file cannot be written, no host is named, or there is no such host or owner.
     """
-    rows = _of_owner(_of_hosts(found.rows, options["hosts"]), options["owner"])
+    rows = chosen(found.rows, options)
     counts = Counter(row.state for row in rows)
     result: dict[str, t.Any] = {
         "changed": False,
@@ -106,6 +106,11 @@ def covered(options: Options, found: Coverage, beside: Collection[str]) -> dict[
         name = "/".join(part for part in (first.host, first.component) if part)
         result |= {"failed": True, "msg": f"{render.summary(rows)}; the first gap is {name}: {render.said(first)}"}
     return result
+
+
+def chosen(rows: Sequence[Row], options: Options) -> Sequence[Row]:
+    """Those of the hosts and the owner that the task names; raises PolicyError where there is no such one."""
+    return _of_owner(_of_hosts(rows, options["hosts"]), options["owner"])
 
 
 def as_dict(row: Row) -> dict[str, t.Any]:

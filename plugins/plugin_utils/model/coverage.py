@@ -90,6 +90,11 @@ def folded(name: str) -> str:
     return name.strip().rstrip(".").casefold()
 
 
+def stream_of(component: Component) -> str:
+    """The stream that a component is sealed in: its tier's, or one of its own for what tasks push."""
+    return component.name if component.kind == sources.CONTENT else component.tier
+
+
 def totals(judged: Iterable[Row], by: Callable[[Row], Iterable[str]]) -> dict[str, Counter[str]]:
     """How many rows are in each state, for each of the names that *by* tells of a row."""
     found: dict[str, Counter[str]] = {}
@@ -115,8 +120,7 @@ def _host(
     if not one.policy.components:
         yield _excused(Row(one.host, one.groups, "", "", "", GAP), UNDECLARED, signers, now)
     for component in one.policy.components:
-        stream = component.name if component.kind == sources.CONTENT else component.tier
-        key = (one.identity, stream)
+        key = (one.identity, stream_of(component))
         entry = live.get(key)
         if entry is None:
             reason: str | None = ENDED.format(why=ended[key]) if key in ended else NEVER

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A comparison as one page: no script, nothing from elsewhere, light or dark as its reader has it, fit for print."""
+"""Pages: no script, nothing from elsewhere, light or dark as their reader has it, fit for print."""
 
 from __future__ import annotations
 
+import typing as t
 from pathlib import Path
 
 from ..errors import DependencyMissingError
@@ -30,6 +31,24 @@ def page(comparison: Comparison, *, limit_lines: int | None = LIMIT_LINES) -> st
     :param limit_lines: how many lines of a path's content are shown; what is more is counted. None for no limit.
     :raises DependencyMissingError: jinja2 is not installed.
     """
+    parts: dict[str, list[Shown]] = {name: [] for name in comparison.components}
+    for difference in comparison.differences:
+        parts[difference.component].append(shown(comparison, difference, most=limit_lines))
+    return filled(
+        _TEMPLATE,
+        comparison=comparison,
+        counts=comparison.counts(),
+        statuses=(*STATUSES, VOLATILE),
+        parts=[(name, summary(comparison, name), found) for name, found in parts.items()],
+        classes=_CLASSES,
+    )
+
+
+def filled(template: str, **values: t.Any) -> str:
+    """A page of this folder's *template*; texts stand in it as texts, whatever they hold.
+
+    :raises DependencyMissingError: jinja2 is not installed.
+    """
     if jinja2 is None:
         raise DependencyMissingError(
             "the Python library jinja2 is not installed on the controller",
@@ -43,13 +62,4 @@ def page(comparison: Comparison, *, limit_lines: int | None = LIMIT_LINES) -> st
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["visible"] = visible
-    parts: dict[str, list[Shown]] = {name: [] for name in comparison.components}
-    for difference in comparison.differences:
-        parts[difference.component].append(shown(comparison, difference, most=limit_lines))
-    return environment.get_template(_TEMPLATE).render(
-        comparison=comparison,
-        counts=comparison.counts(),
-        statuses=(*STATUSES, VOLATILE),
-        parts=[(name, summary(comparison, name), found) for name, found in parts.items()],
-        classes=_CLASSES,
-    )
+    return environment.get_template(template).render(values)
