@@ -59,9 +59,8 @@ def reported(options: Options, found: Report, beside: Collection[str]) -> dict[s
         text = json.dumps({**told, "rows": [_as_dict(one) for one in rows]}, indent=1, sort_keys=True) + "\n"
         result["path"] = result_files.write(options["path"], text, "report")
     if options["html"] and not options.check:
-        result["html"] = result_files.write(
-            options["html"], render.page(rows, found.now, found.sites, warnings), "page"
-        )
+        page = render.page(rows, found.now, found.sites, warnings)
+        result["html"] = result_files.write(options["html"], "".join(page), "page")
     return result
 
 

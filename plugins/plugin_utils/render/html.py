@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DependencyMissingError
@@ -34,18 +35,20 @@ def page(comparison: Comparison, *, limit_lines: int | None = LIMIT_LINES) -> st
     parts: dict[str, list[Shown]] = {name: [] for name in comparison.components}
     for difference in comparison.differences:
         parts[difference.component].append(shown(comparison, difference, most=limit_lines))
-    return filled(
-        _TEMPLATE,
-        comparison=comparison,
-        counts=comparison.counts(),
-        statuses=(*STATUSES, VOLATILE),
-        parts=[(name, summary(comparison, name), found) for name, found in parts.items()],
-        classes=_CLASSES,
+    return "".join(
+        pieces(
+            _TEMPLATE,
+            comparison=comparison,
+            counts=comparison.counts(),
+            statuses=(*STATUSES, VOLATILE),
+            parts=[(name, summary(comparison, name), found) for name, found in parts.items()],
+            classes=_CLASSES,
+        )
     )
 
 
-def filled(template: str, **values: t.Any) -> str:
-    """A page of this folder's *template*; texts stand in it as texts, whatever they hold.
+def pieces(template: str, **values: t.Any) -> Iterator[str]:
+    """A page of this folder's *template*, in pieces; texts stand in it as texts, whatever they hold.
 
     :raises DependencyMissingError: jinja2 is not installed.
     """
@@ -62,4 +65,4 @@ def filled(template: str, **values: t.Any) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["visible"] = visible
-    return environment.get_template(template).render(values)
+    return environment.get_template(template).generate(values)

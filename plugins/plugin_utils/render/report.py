@@ -16,7 +16,7 @@ from ..model.coverage import ACCEPTED, COVERED, GAP, STATES
 from ..model.redaction import visible
 from ..model.standing import Site, Standing
 from . import coverage
-from .html import filled
+from .html import pieces
 
 WIDTH = 80
 # rows of the text; files hold all
@@ -53,13 +53,13 @@ _NOTES = (
 )
 
 
-def page(rows: Sequence[Standing], now: dt.datetime, sites: Sequence[Site], warnings: Sequence[str]) -> str:
-    """All of it as HTML.
+def page(rows: Sequence[Standing], now: dt.datetime, sites: Sequence[Site], warnings: Sequence[str]) -> Iterator[str]:
+    """All of it as HTML, in pieces.
 
     :param rows: those of one host beside each other.
     :raises DependencyMissingError: jinja2 is not installed.
     """
-    return filled(
+    return pieces(
         _TEMPLATE,
         at=instant.to_text(now),
         summary=coverage.summary(one.row for one in rows),
@@ -67,7 +67,7 @@ def page(rows: Sequence[Standing], now: dt.datetime, sites: Sequence[Site], warn
         proven=sum(one.restored_at is not None for one in rows),
         total=len(rows),
         attention=[_cells(one, now) for one in sorted(rows, key=lambda one: _urgency(one, now)) if one.row.reasons],
-        hosts=list(_by_host(rows, now)),
+        hosts=_by_host(rows, now),
         sites=[(site, sum(site.name in one.replicas for one in rows)) for site in sites],
         warnings=warnings,
     )

@@ -58,5 +58,5 @@ def test_nothing_in_a_report_commands_a_terminal_or_a_browser(rows):
     Reader().feed("".join(coverage.page(rows, NOW)))
     assert tags <= {
         *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p"),
-        *("table", "tr", "th", "td", "ul", "li", "b", "br", "small"),
+        *("table", "thead", "tr", "th", "td", "ul", "li", "b", "br", "span"),
     }

@@ -55,7 +55,7 @@ def test_a_length_of_time_is_told_in_its_largest_unit(length: dt.timedelta, spok
 
 
 def test_the_page_holds_ages_tickets_replicas_and_what_did_not_answer() -> None:
-    page = report.page([FRESH, GAP], NOW, [Site("far"), Site("near", lacks="is away")], ["something is odd"])
+    page = "".join(report.page([FRESH, GAP], NOW, [Site("far"), Site("near", lacks="is away")], ["something is odd"]))
     for word in ("60m/24h", "CHG0042", "1 of 2 components", "did not answer", "something is odd", "width: 4%"):
         assert word in page
 
@@ -87,7 +87,7 @@ def test_nothing_in_a_report_commands_a_terminal_or_a_browser(rows: list[Standin
         def handle_starttag(self, tag: str, attrs: object) -> None:
             tags.add(tag)
 
-    Reader().feed(report.page(rows, NOW, [Site(text)], [text]))
+    Reader().feed("".join(report.page(rows, NOW, [Site(text)], [text])))
     assert tags <= {
         *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "ul", "li", "b", "br", "i", "span"),
         *("table", "thead", "tr", "th", "td"),
