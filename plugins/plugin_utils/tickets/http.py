@@ -46,20 +46,18 @@ class Http:
         timeout: float = 10.0,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         split = urllib.parse.urlsplit(url)
         self.server = split.netloc
         self._headers = {"Accept": "application/json", **headers}
         self._timeout = timeout
         self._pause = pause
         self._opener = urllib.request.OpenerDirector()
-        for handler in (
-            # a proxy would see all of what is not TLS; None: those of the environment
-            urllib.request.ProxyHandler({} if split.scheme == "http" else None),
-            urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(context=self._trust(ca_path)),
-        ):
-            self._opener.add_handler(handler)
+        # a proxy would see all of what is not TLS; None: those of the environment
+        self._opener.add_handler(urllib.request.ProxyHandler({} if split.scheme == "http" else None))
+        self._opener.add_handler(urllib.request.HTTPHandler())
+        if split.scheme != "http" or ca_path is not None:
+            self._opener.add_handler(urllib.request.HTTPSHandler(context=self._trust(ca_path)))
 
     def get(self, path: str, **query: str) -> t.Any:
         """What the server answers, None where it has no such thing."""
@@ -70,7 +68,7 @@ class Http:
         return self._ask(method, path, query, json.dumps(body).encode())
 
     def _ask(self, method: str, path: str, query: Mapping[str, str], body: bytes | None) -> t.Any:
-        url = f"{self._url}{path}{'?' if query else ''}{urllib.parse.urlencode(query)}"
+        url = f"{self.url}{path}{'?' if query else ''}{urllib.parse.urlencode(query)}"
         headers = {**self._headers, **({} if body is None else {"Content-Type": "application/json"})}
         for attempt in range(1, _TRIES + 1):
             # the url is the inventory's, which names no other scheme
