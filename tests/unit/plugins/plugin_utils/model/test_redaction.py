@@ -306,6 +306,49 @@ def test_public_blocks_are_shown() -> None:
         assert masked(text) == text.split("\n")
 
 
+def test_of_what_is_public_nothing_is_masked_though_it_looks_random() -> None:
+    lines = ["MIIBCAKCAQEAmV0+Uw2bLmsi81VcUaAoA4cihZ7o7ph1wCEAc9+1u65Wkm3gu5BD", "Y7k9OsMYLMQ="]
+    for lead in ("", "  ", "# ", " * "):
+        text = [f"{lead}-----BEGIN CERTIFICATE-----", *(f"{lead}{line}" for line in lines)]
+        ended = [*text, f"{lead}-----END CERTIFICATE-----"]
+        assert masked("\n".join(ended)) == ended
+        # and what follows is looked at again, whether it ends or not
+        for before in (ended, text):
+            assert masked("\n".join([*before, "key = Vq8kZt3Lm5wXr2Nb7Yc4Gd9Hs1Jf", lines[0]]))[-2:] == [
+                f"key = {MASK}",
+                MASK,
+            ]
+    armoured = [
+        "-----BEGIN PGP PUBLIC KEY BLOCK-----",
+        "Version: 1",
+        "",
+        lines[0],
+        "-----END PGP PUBLIC KEY BLOCK-----",
+    ]
+    assert masked("\n".join(armoured)) == armoured
+
+
+def test_what_a_secret_of_kubernetes_holds_is_masked_whatever_it_is_called() -> None:
+    document = ["kind: Secret", "metadata:", "  name: app", "data:", "  colour: cmVk", "stringData:", "  tone: loud"]
+    hidden = [*document[:4], MASK, "stringData:", MASK]
+    others = ["kind: ConfigMap", "data:", "  colour: red"]
+    assert masked("\n".join(document)) == hidden
+    # its kind may stand last, and other documents beside it
+    assert masked("\n".join([*document[1:], "kind: Secret"])) == [*hidden[1:], "kind: Secret"]
+    assert masked("\n".join([*others, "---", *document, "---", *others])) == [*others, "---", *hidden, "---", *others]
+    spelled = ["{", '  "kind": "Secret",', '  "data": {', '    "colour": "cmVk"', "  }", "}"]
+    assert masked("\n".join(spelled)) == [*spelled[:3], MASK, *spelled[4:]]
+    for line in ('{"kind":"Secret","data":{"colour":"cmVk"}}', '{"data":{"colour":"cmVk"},"kind":"Secret"}'):
+        assert "cmVk" not in masked(line)[0]
+
+
+def test_an_element_named_for_secrets_hides_the_lines_within_it() -> None:
+    text = ["<auth-user-pass>", "joe", "hunter2", "</auth-user-pass>", "verb 3"]
+    assert masked("\n".join(text)) == [text[0], MASK, MASK, MASK, "verb 3"]
+    assert masked("<dbPassword\n  hunter2")[0] == "<dbPassword"
+    assert masked("<empty-password/>\nverb 3") == ["<empty-password/>", "verb 3"]
+
+
 def test_what_follows_a_block_is_shown() -> None:
     text = "a = 1\n-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\nb = 2"
     assert masked(text) == ["a = 1", "-----BEGIN PRIVATE KEY-----", MASK, MASK, "b = 2"]
@@ -338,6 +381,16 @@ def test_lines_of_a_block_differ_all_where_one_does() -> None:
         "password: ",
         "header ",
         "define(",
+        "user x ",
+        "jdbc:a:b/",
+        "/webhooks/",
+        '"kind":"Secret"',
+        "@tcp(a:",
+        "lftp -u ",
+        "auth a:",
+        "snmp-server user ",
+        "Aa1",
+        "=",
     ],
 )
 def test_a_line_full_of_what_patterns_look_for_is_done_with(piece: str) -> None:
@@ -367,6 +420,10 @@ def test_a_pattern_that_is_none_is_a_policy_error() -> None:
         ("/etc/krb5.keytab", True),
         ("/root/.netrc", True),
         ("/etc/secrets.d/readme", False),
+        ("/etc/postfix/sasl_passwd", True),
+        ("/etc/exim4/passwd.client", True),
+        ("/var/lib/rabbitmq/.erlang.cookie", True),
+        ("/etc/pgbouncer/userlist.txt", True),
         ("/etc/keyboard", False),
     ],
 )
