@@ -316,10 +316,10 @@ class Running:
             stderr=subprocess.STDOUT,
         )
 
-    def end(self) -> Run:
-        """Wait for the end, and look for content in all that the run printed, returned and wrote down."""
+    def end(self, within: int = 120) -> Run:
+        """Wait so many seconds for the end, and look for content in all that the run printed, returned and wrote."""
         try:
-            rc = self.process.wait(timeout=120)
+            rc = self.process.wait(timeout=within)
         finally:
             self._stop()
         self._output.seek(0)

@@ -213,3 +213,29 @@ def test_a_host_that_the_change_does_not_name_stops_it_for_all(changed: Lab) -> 
     assert stopped.states(refused) == {"web1": "ok", "web2": "failed"}
     assert not stopped.all("edit")
     assert not changed.points()
+
+
+def test_roles_are_held_against_their_ticket_and_a_restore_says_that_it_begins(changed: Lab) -> None:
+    back_up(changed, "CHG1").ok()
+    changed.hosts = ["web1"]
+    changed.change("web1")
+    file = changed.path / "tickets.yml"
+    file.write_text(file.read_text() + yaml.safe_dump([ticket("CHG4", "lab")]))
+
+    def role(name: str, **given: t.Any) -> dict[str, t.Any]:
+        return {"name": name, "ansible.builtin.include_role": {"name": f"holdfast.config.{name}"}, "vars": given}
+
+    refused = changed.play([role("verify", verify_level="signatures", verify_change_id="CHG1")])
+    assert refused.rc == 2
+    assert "a verify is not permitted: change CHG1 does not name this repository" in refused.output
+    changed.play([role("verify", verify_level="signatures", verify_change_id="CHG4")]).ok()
+
+    restore = {"restore_in_place": True, "restore_change_id": "CHG1"}
+    of_another = changed.play([role("restore", **restore, restore_under_change="CHG4")])
+    assert "change CHG4 does not name this host" in of_another.output
+    changed.play([role("restore", **restore, restore_under_change="CHG2")]).ok()
+    told, refusals = events.events(changed.repository())
+    (begun,) = (event for event in told if event.host)
+    assert refusals == ()
+    assert (begun.event, begun.host, begun.detail["change"]["id"]) == (events.INTENT, "web1", "CHG2")
+    assert begun.detail["actor"]["user"]
