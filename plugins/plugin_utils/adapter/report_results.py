@@ -34,8 +34,8 @@ def reported(options: Options, found: Report, beside: Collection[str]) -> dict[s
     :param beside: warnings of what was read before.
     :raises PolicyError: a file cannot be written, no host is named, or there is no such host or owner.
     """
-    kept = set(map(id, coverage_results.chosen([one.row for one in found.rows], options)))
-    rows = [one for one in found.rows if id(one.row) in kept]
+    kept = set(coverage_results.chosen([one.row for one in found.rows], options))
+    rows = [one for one in found.rows if one.row in kept]
     counts = Counter(one.row.state for one in rows)
     warnings = [*found.warnings, *beside]
     told: dict[str, t.Any] = {

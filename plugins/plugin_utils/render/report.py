@@ -16,11 +16,9 @@ from ..model.coverage import ACCEPTED, COVERED, GAP, STATES
 from ..model.redaction import visible
 from ..model.standing import Site, Standing
 from . import coverage
+from .coverage import LISTED, WIDTH
 from .html import pieces
 
-WIDTH = 80
-# rows of the text; files hold all
-LISTED = 200
 _TEMPLATE = "report.html.j2"
 _NAME = 27
 _NONE = "-"
@@ -30,8 +28,7 @@ def lines(rows: Sequence[Standing], now: dt.datetime) -> list[str]:
     """The table: what is not covered first, then by age against RPO; the first of them."""
     told = [f"At {instant.to_text(now)}: {coverage.summary(one.row for one in rows)}", ""]
     told.append(f"{'host/component':<{_NAME}} state    age/RPO   changed    locked to  restored   +")
-    ordered = sorted(rows, key=lambda one: _urgency(one, now))
-    for one in ordered[:LISTED]:
+    for one in _ordered(rows, now)[:LISTED]:
         name = visible(f"{one.row.host}/{one.row.component}" if one.row.component else one.row.host)
         # what does not fit stands above its figures
         if len(name) > _NAME:
@@ -66,7 +63,7 @@ def page(rows: Sequence[Standing], now: dt.datetime, sites: Sequence[Site], warn
         counts=[(state, sum(one.row.state == state for one in rows)) for state in STATES],
         proven=sum(one.restored_at is not None for one in rows),
         total=len(rows),
-        attention=[_cells(one, now) for one in sorted(rows, key=lambda one: _urgency(one, now)) if one.row.reasons],
+        attention=[_cells(one, now) for one in _ordered((one for one in rows if one.row.reasons), now)],
         hosts=_by_host(rows, now),
         sites=[(site, sum(site.name in one.replicas for one in rows)) for site in sites],
         warnings=warnings,
@@ -81,9 +78,13 @@ def span(length: dt.timedelta) -> str:
     return f"{minutes // 60}h" if minutes < 72 * 60 else f"{minutes // (24 * 60)}d"
 
 
-def _urgency(one: Standing, now: dt.datetime) -> tuple[int, float, str, str]:
-    order = {GAP: 0, ACCEPTED: 1, COVERED: 2}
-    return order[one.row.state], -(_share(one, now) or 0.0), one.row.host, one.row.component
+def _ordered(rows: Iterable[Standing], now: dt.datetime) -> list[Standing]:
+    """What is not covered first, then what comes nearest to its RPO."""
+    order = (GAP, ACCEPTED, COVERED)
+    return sorted(
+        rows,
+        key=lambda one: (order.index(one.row.state), -(_share(one, now) or 0.0), one.row.host, one.row.component),
+    )
 
 
 def _share(one: Standing, now: dt.datetime) -> float | None:

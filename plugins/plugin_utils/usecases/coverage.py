@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..errors import FormatError, ObjectMissingError
 from ..format import names
 from ..model import coverage
 from ..model.coverage import Row
 from ..model.fleet import HostPolicy
+from ..model.point import StreamEntry
 from ..model.record import EXCEPTION
 from ..model.waiver import waiver_of
 from . import objects, points, records
@@ -23,11 +24,15 @@ from .repository import Repository
 
 @dataclasses.dataclass(frozen=True)
 class Coverage:
-    """How each component of each host stands at ``now``, the store's time; ``warnings`` name what was not believed."""
+    """How each component of each host stands at ``now``, the store's time; ``warnings`` name what was not believed.
+
+    ``live`` is the newest snapshot of every stream, by its key.
+    """
 
     rows: tuple[Row, ...]
     now: dt.datetime
     warnings: tuple[str, ...] = ()
+    live: Mapping[tuple[str, str], StreamEntry] = dataclasses.field(default_factory=dict)
 
 
 def cover(repository: Repository, fleet: Iterable[HostPolicy], *, known: Iterable[str] = ()) -> Coverage:
@@ -39,7 +44,7 @@ def cover(repository: Repository, fleet: Iterable[HostPolicy], *, known: Iterabl
     live = points.live(repository, now=now)
     signed, refused = accepted(repository, now=now)
     found = coverage.rows(fleet, live.streams, signed, now=now, known=known, ended=live.ended)
-    return Coverage(tuple(found), now, (*live.warnings, *refused))
+    return Coverage(tuple(found), now, (*live.warnings, *refused), live.streams)
 
 
 def accepted(repository: Repository, *, now: dt.datetime) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime as dt
 import typing as t
@@ -44,14 +43,34 @@ def proven(repository: Repository) -> dict[tuple[str, str], Proof]:
     Reads every point and every record of these kinds that is left. What is not believed proves nothing.
     """
     entries = [entry for point in points.history(repository) for entry in point.body.streams]
-    witnessed = []
-    for kind in sorted(_KINDS):
-        for name, versions in records.record_names(repository, kind).items():
-            with contextlib.suppress(FormatError, ObjectMissingError):
-                record, removed = records.read_witnessed(repository, name, versions)
-                if removed is None:
-                    witnessed.append((name, record))
-    return gather(repository, witnessed, entries, now=objects.now(repository.store))
+    return gather(repository, witnessed(repository).records, entries, now=objects.now(repository.store))
+
+
+@dataclasses.dataclass(frozen=True)
+class Witnessed:
+    """Believed records with their names, the newest first; why others are not believed; how many were not read."""
+
+    records: tuple[tuple[str, Record], ...]
+    refused: tuple[str, ...]
+    unread: int
+
+
+def witnessed(repository: Repository, *, most: int | None = None) -> Witnessed:
+    """The records that say how opening and comparing ended, less those whose key a later root link has removed.
+
+    :param most: how many are read at most, the newest first; None for all.
+    """
+    listed = {name: versions for kind in _KINDS for name, versions in records.record_names(repository, kind).items()}
+    found, refused = [], []
+    for name in sorted(listed, key=_when, reverse=True)[:most]:
+        try:
+            record, removed = records.read_witnessed(repository, name, listed[name])
+        except (FormatError, ObjectMissingError) as e:
+            refused.append(f"record {name} is not believed: {e}")
+            continue
+        if removed is None:
+            found.append((name, record))
+    return Witnessed(tuple(found), tuple(refused), 0 if most is None else max(len(listed) - most, 0))
 
 
 def gather(
@@ -88,19 +107,28 @@ def _compared_whole(
     repository: Repository, record: Record, by_digest: Mapping[str, StreamEntry]
 ) -> Iterator[StreamEntry]:
     """The snapshots that a record is about in all of their components and paths."""
-    told = record.subject.get("streams")
-    if told is None:
+    if record.subject.get("streams") is None:
         yield from _compared_before(repository, record, by_digest)
         return
-    for part in told if isinstance(told, list) else ():
-        entry = by_digest.get(str(part.get("snapshot"))) if isinstance(part, Mapping) else None
-        if (
-            entry is not None
-            and (part.get("host_id"), part.get("stream")) == entry.key
-            and part.get("whole") is True
-            and _texts(part.get("components")) == sorted(_components(entry))
-        ):
+    for key, snapshot, components in told_whole(record):
+        entry = by_digest.get(snapshot)
+        if entry is not None and key == entry.key and components == sorted(_components(entry)):
             yield entry
+
+
+def told_whole(record: Record) -> Iterator[tuple[tuple[str, str], str, list[str]]]:
+    """What a record says came back equal as a whole: each stream's key, its snapshot's digest, and its components.
+
+    A record of the older form says nothing of streams.
+    """
+    told = record.subject.get("streams")
+    if record.detail.get("result") != EQUAL or not isinstance(told, list):
+        return
+    for part in told:
+        # a restore of some paths proves these alone
+        if isinstance(part, Mapping) and part.get("whole") is True:
+            key = (str(part.get("host_id")), str(part.get("stream")))
+            yield key, str(part.get("snapshot")), _texts(part.get("components"))
 
 
 def _compared_before(
@@ -121,6 +149,11 @@ def _compared_before(
         return
     if len(entries) == len(named) and record.detail.get("entries") == len(paths):
         yield from entries
+
+
+def _when(name: str) -> str:
+    """The time and digest that a record's name ends in."""
+    return name.rpartition("/")[2]
 
 
 def _texts(value: t.Any) -> list[str]:

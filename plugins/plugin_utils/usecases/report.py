@@ -11,17 +11,14 @@ import datetime as dt
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..errors import FormatError, HoldfastError, ObjectMissingError
-from ..model import coverage
+from ..errors import HoldfastError
 from ..model.fleet import HostPolicy
 from ..model.point import StreamEntry
-from ..model.record import Record
-from ..model.standing import Site, Standing, standings
-from . import objects, points, records
-from .coverage import accepted
+from ..model.standing import Proven, Site, Standing, standings
+from . import points, proofs
+from .coverage import cover
 from .replica_objects import Replica
 from .repository import Repository
-from .restore_record import EQUAL, RESTORE
 
 # restores are done by people: who has more of them than this has the newest ones told
 MOST_RESTORES = 2000
@@ -54,50 +51,28 @@ def report(
     :param replicas: sites of which is told what they hold: two listings each.
     :param changes: tells the tickets under which snapshots were stored, by the digests of their manifests.
     """
-    now = objects.now(repository.store)
-    live = points.live(repository, now=now)
-    signed, refused = accepted(repository, now=now)
-    rows = coverage.rows(fleet, live.streams, signed, now=now, known=known, ended=live.ended)
+    found = cover(repository, fleet, known=known)
     sites = tuple(map(_site, replicas))
-    proven, not_read = restores(repository, now=now)
-    found = standings(rows, fleet, live.streams, sites=sites, changes=changes(live.streams.values()), proven=proven)
+    proven, not_read = restores(repository, now=found.now)
+    rows = standings(found.rows, fleet, found.live, sites=sites, changes=changes(found.live.values()), proven=proven)
     away = tuple(f"replica {site.name} did not answer: {site.lacks}" for site in sites if site.lacks)
-    return Report(tuple(found), now, sites, (*live.warnings, *refused, *not_read, *away))
+    return Report(tuple(rows), found.now, sites, (*found.warnings, *not_read, *away))
 
 
-def restores(
-    repository: Repository, *, now: dt.datetime
-) -> tuple[dict[tuple[tuple[str, str], str], dt.datetime], tuple[str, ...]]:
+def restores(repository: Repository, *, now: dt.datetime) -> tuple[Proven, tuple[str, ...]]:
     """When all of a snapshot last came back equal from a restore, by its stream's key and each component; and warnings.
 
     A record of a key that was removed since proves nothing, nor does one that lies ahead.
     """
+    told = proofs.witnessed(repository, most=MOST_RESTORES)
     found: dict[tuple[tuple[str, str], str], dt.datetime] = {}
-    warnings = []
-    listed = records.record_names(repository, RESTORE)
-    for name in sorted(listed, reverse=True)[:MOST_RESTORES]:
-        try:
-            record, removed = records.read_witnessed(repository, name, listed[name])
-        except (FormatError, ObjectMissingError) as e:
-            warnings.append(f"record {name} is not believed: {e}")
-            continue
-        if removed is None and record.at <= now + points.CLOCK_SKEW:
-            for part in _proven(record):
-                found.setdefault(part, record.at)
-    if len(listed) > MOST_RESTORES:
-        warnings.append(f"{len(listed) - MOST_RESTORES} older records of restores were not read")
-    return found, tuple(warnings)
-
-
-def _proven(record: Record) -> Iterable[tuple[tuple[str, str], str]]:
-    streams = record.subject.get("streams")
-    if record.detail.get("result") != EQUAL or not isinstance(streams, list):
-        return
-    for stream in streams:
-        # a restore of some paths proves these alone
-        if isinstance(stream, dict) and stream.get("whole") is True and isinstance(stream.get("components"), list):
-            for component in stream["components"]:
-                yield (str(stream.get("host_id")), str(stream.get("stream"))), str(component)
+    for _name, record in told.records:
+        if record.at <= now + points.CLOCK_SKEW:
+            for key, _snapshot, components in proofs.told_whole(record):
+                for component in components:
+                    found.setdefault((key, component), record.at)
+    unread = (f"{told.unread} older records of restores were not read",) if told.unread else ()
+    return found, (*told.refused, *unread)
 
 
 def _site(replica: Replica) -> Site:
