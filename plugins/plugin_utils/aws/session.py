@@ -313,7 +313,9 @@ class Session:
         session = _take_session(self._service, self._settings.profile)
         if self._settings.assume_role_arn is not None:
             session._credentials = self._assumed(session)  # botocore's own way for a role has no session name of ours
-        return self._maker(session)()
+        client = self._maker(session)()
+        client.meta.events.register("before-call.s3.HeadBucket", _answered_as_it_is)
+        return client
 
     def _maker(self, session: t.Any) -> Callable[..., t.Any]:
         return functools.partial(
@@ -383,6 +385,14 @@ class Session:
     def _session_name(self) -> str:
         """Of 2 to 64 characters, as STS wants it."""
         return "-".join(_token(text) for text in ("holdfast", *self._context.values()) if text)[:64]
+
+
+def _answered_as_it_is(params: t.Any, **_more: t.Any) -> None:
+    """Have botocore follow no redirect of its question for a bucket's region.
+
+    It asks that wherever a call is redirected, and asks again where the question is, as deep as Python's stack goes.
+    """
+    params["context"]["s3_redirect"]["redirected"] = True
 
 
 def _url_of(client: t.Any, operation: str, **parameters: t.Any) -> str:

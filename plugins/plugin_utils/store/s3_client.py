@@ -60,6 +60,9 @@ _ALTERED = _Meaning(
 _FULL = _Meaning(FullError, "it has no room left", "Make room or raise the quota, then run again")
 _MISSING = _Meaning(ObjectMissingError, "it holds no such object", "List the repository to see what it holds")
 _ELSEWHERE = _Meaning(StoreError, "the bucket is in another region", "Set region to that of the bucket")
+_REDIRECTED = _Meaning(
+    StoreError, "it sends to another address", "Set endpoint_url to that address, or region to that of the bucket"
+)
 _UNABLE = _Meaning(StoreError, "it cannot do this", "Take a server that docs/adr/0016-s3-store.md names")
 _UNLOCKED = _Meaning(
     NotLockedError, "its bucket has no object lock", "Make a bucket with object lock, as docs/guide_storage.md says"
@@ -87,6 +90,10 @@ _MEANINGS: Mapping[_Meaning, str] = {
 }
 _BY_CODE: Mapping[str, _Meaning] = {code: meaning for meaning, codes in _MEANINGS.items() for code in codes.split()}
 _BY_STATUS: Mapping[int, _Meaning] = {
+    301: _REDIRECTED,
+    302: _REDIRECTED,
+    307: _REDIRECTED,
+    308: _REDIRECTED,
     401: _UNKNOWN,
     403: _ALLOWED,
     404: _MISSING,

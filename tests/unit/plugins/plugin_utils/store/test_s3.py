@@ -23,6 +23,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     ArchivedError,
     CorruptError,
     DeniedError,
+    ExpiredError,
     NotLockedError,
     ObjectMissingError,
     StoreError,
@@ -270,6 +271,50 @@ def test_calls_of_a_put_are_few() -> None:
         assert server.operations() == ["GET object-lock", *["PUT", "HEAD"] * 5]
 
 
+# what somebody may
+
+
+def test_a_put_is_tried_by_one_that_is_given_up() -> None:
+    started = Answer(body=b"<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>")
+    with served(answering({"POST uploads": started, "DELETE uploadId": Answer(204)})) as (store, server):
+        assert store.may_put(NAME) is True
+        begun, ended = server.requests[1:]
+    assert begun.headers["x-amz-object-lock-mode"] == "COMPLIANCE"
+    assert (ended.operation, ended.query["uploadId"]) == ("DELETE uploadId", "u1")
+
+
+def test_a_removal_is_tried_on_what_is_not_there_and_names_a_version() -> None:
+    with served(answering({"GET versions": listing(), "DELETE": Answer(204)})) as (store, server):
+        assert store.may_delete(NAME) is True
+        tried = server.requests[-1]
+    assert (tried.method, tried.query["versionId"]) == ("DELETE", "null")
+    assert "x-amz-bypass-governance-retention" not in tried.headers
+    with served(answering({"GET versions": listing(entry(NAME, "v1"))})) as (store, server):
+        with pytest.raises(StoreError, match="nothing has"):
+            store.may_delete(NAME)
+        assert "DELETE" not in server.operations()
+
+
+def denying(status: int, code: str) -> Answers:
+    said = refusal(status, code)
+    return answering({"GET versions": listing(), "DELETE": said, "POST uploads": said})
+
+
+def test_a_refusal_says_what_may_not_be_done() -> None:
+    with served(denying(403, "AccessDenied")) as (store, _server):
+        assert (store.may_put(NAME), store.may_delete(NAME)) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"), [(400, "ExpiredToken", ExpiredError), (400, "InvalidArgument", StoreError)]
+)
+def test_any_other_answer_says_nothing_of_rights(status: int, code: str, kind: type[StoreError]) -> None:
+    with served(denying(status, code)) as (store, _server):
+        for attempt in (store.may_put, store.may_delete):
+            with pytest.raises(kind):
+                attempt(NAME)
+
+
 # time
 
 
@@ -395,6 +440,15 @@ def test_hostile_lists(answer: Answer) -> None:
         error = refused(lambda: list(store.list()))
         assert error is None or (error.isprintable() and "pa55word" not in error)
         assert len(server.requests) <= 8
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_redirected_for_ever_it_asks_where_the_bucket_is_and_no_more(status: int) -> None:
+    with served(lambda _request: Answer(status), patience=Patience(attempts=1)) as (store, server):
+        for call in (lambda: store.get(NAME), lambda: list(store.list()), lambda: store.head(NAME)):
+            before = len(server.requests)
+            assert "it sends to another address" in (refused(call) or "")
+            assert len(server.requests) - before <= 2
 
 
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
