@@ -9,11 +9,13 @@ The breaks stand in mutations.yml, and for people in docs/design/promises.md.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,10 +41,11 @@ MUTATIONS = [Mutation(**given) for given in yaml.safe_load((Path(__file__).paren
 
 
 class Copy:
-    """A copy of the checkout that tests can be run in."""
+    """A copy of the checkout that tests can be run in; its bytecode is kept from one run to the next."""
 
     def __init__(self, path: Path) -> None:
         self.path = path / "ansible_collections" / "holdfast" / "config"
+        self._breaks = 0
         self.path.mkdir(parents=True)
         for name in SHIPPED:
             source = CHECKOUT / name
@@ -60,11 +63,27 @@ class Copy:
             **os.environ,
             "PYTHONPATH": str(self.path / ".dev" / "tree"),
             "ANSIBLE_COLLECTIONS_PATH": str(self.path / ".dev" / "tree"),
-            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONDONTWRITEBYTECODE": "",
         }
         env.pop("ANSIBLE_CONFIG", None)
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *test.split()]
         return subprocess.run(command, cwd=self.path, env=env, capture_output=True, text=True, check=False)
+
+    @contextlib.contextmanager
+    def broken(self, mutation: Mutation) -> Iterator[None]:
+        """Have a break in this copy, and mend it."""
+        file = self.path / mutation.file
+        text, was = file.read_text(), file.stat()
+        assert text.count(mutation.find) == 1, f"{mutation.file} holds this {text.count(mutation.find)} times"
+        self._breaks += 1
+        try:
+            file.write_text(text.replace(mutation.find, mutation.replace))
+            # bytecode is believed by size and seconds: each break has seconds that no other state of the file has
+            os.utime(file, (1_000_000_000 + self._breaks,) * 2)
+            yield
+        finally:
+            file.write_text(text)
+            os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +98,9 @@ def test_the_named_test_passes_on_whole_code(whole: Copy, test: str) -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: f"{mutation.promise}-{mutation.name}")
-def test_the_named_test_fails_on_broken_code(tmp_path: Path, mutation: Mutation) -> None:
-    copy = Copy(tmp_path)
-    file = copy.path / mutation.file
-    text = file.read_text()
-    assert text.count(mutation.find) == 1, f"{mutation.file} holds this {text.count(mutation.find)} times"
-    file.write_text(text.replace(mutation.find, mutation.replace))
-    ended = copy.run(mutation.test)
+def test_the_named_test_fails_on_broken_code(whole: Copy, mutation: Mutation) -> None:
+    with whole.broken(mutation):
+        ended = whole.run(mutation.test)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     # a break that only keeps the code from being imported would prove nothing
     assert "error" not in ended.stdout.splitlines()[-1], ended.stdout

@@ -31,6 +31,8 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repositor
 PLUGINS = Path(__file__).parent / "plugins"
 COLLECTIONS = Path(__file__).parents[2] / ".dev" / "tree"
 BIN = Path(sys.executable).parent
+# -P: what stands beside it is not imported by other names
+PLAYBOOK = (sys.executable, "-P", str(Path(__file__).parents[1] / "lab" / "playbook.py"))
 NAME = "lab"
 
 # in every captured file, and in no output
@@ -144,6 +146,7 @@ class Lab:
         if pin:
             self.variables["holdfast_repository_id"] = pin
         self.inventory = ""
+        self.inventory_path = path / "inventory.yml"
         self.host_variables: dict[str, dict[str, t.Any]] = {host: {} for host in self.hosts}
         self._runs = 0
         for folder in ("home", "run"):
@@ -207,11 +210,14 @@ class Lab:
         }
 
     def write_inventory(self) -> None:
-        """Write ``inventory``, or else what stands in ``variables`` and ``host_variables``."""
+        """Write ``inventory``, or else what stands in ``variables`` and ``host_variables``.
+
+        Where ``inventory_path`` is a folder, which may have ``group_vars``, it is ``hosts.yml`` there.
+        """
         hosts = {host: self.host_variables[host] for host in self.hosts}
         variables = {"ansible_connection": "local", **self.variables}
         text = self.inventory or yaml.safe_dump({"all": {"hosts": hosts, "vars": variables}})
-        (self.path / "inventory.yml").write_text(text)
+        (self.inventory_path / "hosts.yml" if self.inventory_path.is_dir() else self.inventory_path).write_text(text)
 
     def over_ssh(self) -> None:
         """Reach the hosts by Ansible's own ssh connection, whose ssh runs commands here."""
@@ -306,7 +312,7 @@ class Running:
         self._work = work
         self._output = (work / "output").open("w+b")
         self._mark = f"COLLECT_TO={env['COLLECT_TO']}".encode()
-        command = [str(BIN / "ansible-playbook"), "-i", str(lab.path / "inventory.yml"), *args]
+        command = [*PLAYBOOK, "-i", str(lab.inventory_path), *args]
         self.process = subprocess.Popen(
             command,
             cwd=lab.path,
@@ -316,10 +322,10 @@ class Running:
             stderr=subprocess.STDOUT,
         )
 
-    def end(self) -> Run:
-        """Wait for the end, and look for content in all that the run printed, returned and wrote down."""
+    def end(self, within: int = 120) -> Run:
+        """Wait so many seconds for the end, and look for content in all that the run printed, returned and wrote."""
         try:
-            rc = self.process.wait(timeout=120)
+            rc = self.process.wait(timeout=within)
         finally:
             self._stop()
         self._output.seek(0)

@@ -18,11 +18,13 @@ import typing as t
 from pathlib import Path
 
 from ..go_build import MINIO, build
+from ..sshd import wait_for
 from .authority import Authority
 from .daemon import Daemon, port
 from .listener import Handler, Listener
 from .minio_admin import MinioAdmin
-from .server import OWNER, USERS, Access, S3Server, json_values, new_keys, policy
+from .server import OWNER, USERS, Access, Keys, S3Server, json_values, new_keys, policy
+from .signed import RefusedError
 
 # of whoever replicates to here: none to delete
 _RIGHTS = (
@@ -84,12 +86,31 @@ class Minio(S3Server):
         self._daemons = [Daemon([*command, *folders], self.folder / "log", environment)]
         self.start()
         for identity in USERS[1:]:
-            self.admin.add_user(self.keys[identity])
+            wait_for(functools.partial(self._adds, self.keys[identity]), f"{identity}, a user of {self.folder.name}")
             self._users.append(identity)
 
     def start(self) -> None:
         # ready, for itself, is a server that refuses everything until it has its own settings and then its users
         self.server.start(lambda: self._answers("/minio/health/ready") and all(map(self._knows, self._users)))
+
+    def rest(self) -> None:
+        """Have no bucket any more: the scanner walks all of them each second, and locks let none be removed."""
+        self.server.kill()
+        data = self.folder / "data"
+        for bucket in [*data.iterdir(), *(data / ".minio.sys" / "buckets").iterdir()]:
+            if bucket.is_dir() and not bucket.name.startswith("."):
+                shutil.rmtree(bucket)
+        self.start()
+
+    def _adds(self, keys: Keys) -> bool:
+        """Make a user; a server that answers its owner may not have begun to keep users."""
+        try:
+            self.admin.add_user(keys)
+        except RefusedError as e:
+            if "XMinioServerNotInitialized" not in str(e):
+                raise
+            return False
+        return True
 
     def down(self) -> None:
         super().down()

@@ -104,6 +104,8 @@ rgw crypt require ssl = false
 rgw sts key = abcdefghijklmnop
 rgw s3 auth use sts = true
 rgw sts min session duration = 1
+rgw lc max objs = 1
+rgw lc max worker = 1
 rgw lc debug interval = {day}
 debug rgw = 1
 """

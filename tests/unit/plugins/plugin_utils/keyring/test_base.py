@@ -41,6 +41,12 @@ def test_hosts_have_keys_of_their_own() -> None:
     assert len(keys) == 4
 
 
+def test_the_key_of_secrets_is_the_repository_s_and_no_host_s() -> None:
+    assert base.secret_key(b"a" * 32) == base.derive(b"a" * 32, b"holdfast repository secrets v1\0")
+    assert base.secret_key(b"a" * 32) != base.secret_key(b"b" * 32)
+    assert base.secret_key(b"a" * 32) not in {base.host_key(b"a" * 32, host) for host in ("", "web1", "secrets")}
+
+
 def test_keyed_is_hmac_sha256() -> None:
     # RFC 4231, test case 2
     assert base.keyed(b"Jefe", b"what do ya want for nothing?") == (

@@ -481,6 +481,13 @@ def published_in(path: Path) -> set[str]:
     return {key for each in found if each.exists() for key in re.findall(r"age1[0-9a-z]+", each.read_text())}
 
 
+@pytest.fixture
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed process leaves what it wrote, durable or not."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+@pytest.mark.usefixtures("no_waiting_for_the_disk")
 @pytest.mark.parametrize("earlier", [(), ("d0030",)], ids=["first create", "adding a class"])
 def test_a_killed_create_is_completed_with_the_keys_it_made(tmp_path: Path, earlier: tuple[str, ...]) -> None:
     step = 0
@@ -518,12 +525,6 @@ def test_a_killed_create_is_completed_with_the_keys_it_made(tmp_path: Path, earl
         assert create(path, "d0030", "d0400") == keys
         step += 1
     assert step > 30
-
-
-@pytest.fixture
-def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A killed process leaves what it wrote, durable or not."""
-    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
 @pytest.mark.usefixtures("no_waiting_for_the_disk")
