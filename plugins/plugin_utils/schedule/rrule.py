@@ -16,6 +16,8 @@ _NAMES = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 def rules(schedule: Schedule, start: dt.date) -> tuple[str, ...]:
     """One text for each of its pairs of hours and minutes: ``DTSTART;TZID=…:… RRULE:…``.
 
+    And one for each day of the month: AWX takes no rule of several (validate_rrule in awx/api/serializers.py).
+
     :param start: from which day on; AWX runs nothing that was due before.
     """
     found = []
@@ -23,10 +25,8 @@ def rules(schedule: Schedule, start: dt.date) -> tuple[str, ...]:
         parts = ["FREQ=DAILY", "INTERVAL=1"]
         if schedule.weekdays:
             parts.append(f"BYDAY={','.join(_NAMES[day] for day in schedule.weekdays)}")
-        if schedule.monthdays:
-            parts.append(f"BYMONTHDAY={','.join(map(str, schedule.monthdays))}")
-        parts.append(f"BYHOUR={','.join(map(str, hours))}")
-        parts.append(f"BYMINUTE={','.join(map(str, minutes))}")
-        parts.append("BYSECOND=0")
-        found.append(f"DTSTART;TZID={schedule.timezone}:{start:%Y%m%d}T000000 RRULE:{';'.join(parts)}")
+        times = [f"BYHOUR={','.join(map(str, hours))}", f"BYMINUTE={','.join(map(str, minutes))}", "BYSECOND=0"]
+        for days in [[f"BYMONTHDAY={day}"] for day in schedule.monthdays] or [[]]:
+            rule = ";".join([*parts, *days, *times])
+            found.append(f"DTSTART;TZID={schedule.timezone}:{start:%Y%m%d}T000000 RRULE:{rule}")
     return tuple(found)
