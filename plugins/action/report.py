@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from ..plugin_utils.adapter import coverage_results, fleet, report_results
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.options import REPOSITORY, Options
+from ..plugin_utils.usecases.catalog import Catalog, open_catalog
 from ..plugin_utils.usecases.report import report
+from ..plugin_utils.usecases.verify_progress import Progress
 
 
 class ActionModule(HoldfastAction):
@@ -24,5 +26,11 @@ class ActionModule(HoldfastAction):
         location = options.reading()
         repository = location.repository(check=True)
         replicas = location.replica_sites(check=True) if options["replicas"] else []
-        found = report(repository, fleet.read(task_vars), known=known, replicas=replicas)
+        progress = Progress(options.progress_interval(), lambda line: self._display.display(line, stderr=True))
+
+        def catalog() -> Catalog:
+            state_dir = options.state_dir if options["cache"] else None
+            return open_catalog(repository, state_dir=state_dir, progress=progress)
+
+        found = report(repository, fleet.read(task_vars), known=known, replicas=replicas, catalog=catalog)
         return report_results.reported(options, found, warnings)

@@ -13,8 +13,8 @@ author:
 description:
   - Says of each component of each host of the inventory whether it is covered, an accepted exception or a gap, as
     M(holdfast.config.coverage_info) judges it, and beside that how old its last proof is against the RPO of its tier,
-    when it last changed, until when its newest snapshot is locked, which replicas hold that one, and when a restore
-    last proved it.
+    when it last changed and under which ticket, until when its newest snapshot is locked, which replicas hold that one,
+    and when a restore last proved it.
   - As a table for a terminal, as JSON, and as one page to read and print.
   - Reads all hosts of the inventory, whichever the play names, so run it once. No host is connected to, no content is
     read, and no key is needed.
@@ -23,10 +23,12 @@ extends_documentation_fragment:
   - holdfast.config.attributes.actiongroup
   - holdfast.config.repository
   - holdfast.config.coverage
+  - holdfast.config.display
 attributes:
   check_mode:
     support: full
-    details: It looks at the same, and does not write O(path) and O(html).
+    details: It looks at the same, and does not write O(path) and O(html). The catalog of the controller is brought up
+      to date, which is a cache.
   diff_mode:
     support: none
   idempotent:
@@ -37,6 +39,12 @@ options:
       thousand of them on S3.
     type: bool
     default: false
+  cache:
+    description: Keep the catalog, which tells the tickets, in the state folder as M(holdfast.config.catalog_info) does.
+      Without it every recovery point is read each time, into memory. Where it cannot be kept the tickets are left out,
+      and a warning says so.
+    type: bool
+    default: true
 seealso:
   - module: holdfast.config.coverage_info
   - module: holdfast.config.verify
@@ -109,7 +117,8 @@ html:
   type: str
   sample: /var/www/reports/backups.html
 report:
-  description: All of it as lines of text, 80 columns wide, what is not covered first; 200 components at most.
+  description: All of it as lines of text, 80 columns wide, what is not covered first; 200 components at most. A ticket
+    stands below the figures of its component.
   returned: success
   type: list
   elements: str

@@ -18,11 +18,13 @@ from ..model.standing import Standing
 from ..render import report as render
 from ..usecases.report import Report
 from . import coverage_results, result_files
-from .options import Options
+from .options import DISPLAY, Options
 
 OPTIONS: Mapping[str, t.Any] = {
     **{name: coverage_results.OPTIONS[name] for name in ("cmdb", "hosts", "owner", "path", "html")},
     "replicas": {"type": "bool", "default": False},
+    "cache": {"type": "bool", "default": True},
+    **DISPLAY,
 }
 
 

@@ -20,7 +20,8 @@ from .coverage import LISTED, WIDTH
 from .html import pieces
 
 _TEMPLATE = "report.html.j2"
-_NAME = 27
+_NAME = 26
+_DEEPER = "  "
 _NONE = "-"
 
 
@@ -39,6 +40,10 @@ def lines(rows: Sequence[Standing], now: dt.datetime) -> list[str]:
             f"{name:<{_NAME}} {one.row.state:<8} {_age(one, now):<9} {' '.join(f'{word:<10}' for word in figures)} "
             f"{len(one.replicas) or _NONE}"
         )
+        if one.change:
+            told += textwrap.wrap(
+                visible(f"changed under {one.change}"), WIDTH, initial_indent=_DEEPER, subsequent_indent=_DEEPER
+            )
     if len(rows) > LISTED:
         told.append(f"... and {len(rows) - LISTED} more")
     return [*told, "", *_NOTES]

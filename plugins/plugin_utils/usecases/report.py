@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import typing as t
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..errors import HoldfastError
 from ..model.fleet import HostPolicy
 from ..model.point import StreamEntry
 from ..model.standing import Proven, Site, Standing, standings
 from . import points, proofs
+from .catalog import Catalog
 from .coverage import cover
 from .replica_objects import Replica
 from .repository import Repository
 
 # restores are done by people: who has more of them than this has the newest ones told
 MOST_RESTORES = 2000
+_NAMED = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,20 +44,22 @@ def report(
     *,
     known: Iterable[str] = (),
     replicas: Iterable[Replica] = (),
-    changes: t.Callable[[Iterable[StreamEntry]], Mapping[str, str]] = lambda _entries: {},
+    catalog: Callable[[], Catalog] | None = None,
 ) -> Report:
     """Say how each component of *fleet* stands. Reads no content, and needs no key.
 
     :param known: hosts that a CMDB names.
     :param replicas: sites of which is told what they hold: two listings each.
-    :param changes: tells the tickets under which snapshots were stored, by the digests of their manifests.
+    :param catalog: opens the catalog, which knows the tickets of changes. Where it cannot, the rest is told.
     """
     found = cover(repository, fleet, known=known)
     sites = tuple(map(_site, replicas))
     proven, not_read = restores(repository, now=found.now)
-    rows = standings(found.rows, fleet, found.live, sites=sites, changes=changes(found.live.values()), proven=proven)
+    changes, not_told = _changes(catalog, found.live.values())
+    rows = standings(found.rows, fleet, found.live, sites=sites, changes=changes, proven=proven)
+    imported = tuple(_imported(fleet, found.live.values()))
     away = tuple(f"replica {site.name} did not answer: {site.lacks}" for site in sites if site.lacks)
-    return Report(tuple(rows), found.now, sites, (*found.warnings, *not_read, *away))
+    return Report(tuple(rows), found.now, sites, (*found.warnings, *not_read, *not_told, *imported, *away))
 
 
 def restores(repository: Repository, *, now: dt.datetime) -> tuple[Proven, tuple[str, ...]]:
@@ -73,6 +76,36 @@ def restores(repository: Repository, *, now: dt.datetime) -> tuple[Proven, tuple
                     found.setdefault((key, component), record.at)
     unread = (f"{told.unread} older records of restores were not read",) if told.unread else ()
     return found, (*told.refused, *unread)
+
+
+def _changes(
+    catalog: Callable[[], Catalog] | None, entries: Iterable[StreamEntry]
+) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """The tickets under which snapshots were stored, by their digests, and why some may be missing."""
+    if catalog is None:
+        return {}, ()
+    try:
+        with catalog() as opened:
+            told = opened.changes(entry.manifest.sha256 for entry in entries)
+            return told, tuple(f"tickets of changes may be missing: {reason}" for reason in opened.stale)
+    except HoldfastError as e:
+        return {}, (f"tickets of changes are not told: {e}",)
+
+
+def _imported(fleet: Iterable[HostPolicy], entries: Iterable[StreamEntry]) -> Iterator[str]:
+    """Names the hosts of which the newest that there is came from another tool."""
+    newest: dict[str, StreamEntry] = {}
+    for entry in sorted(entries, key=lambda entry: entry.age_order):
+        newest[entry.host_id] = entry
+    by_tool: dict[str, list[str]] = {}
+    for one in fleet:
+        found = newest.get(one.identity)
+        if found is not None and found.imported is not None:
+            by_tool.setdefault(found.imported.tool, []).append(one.host)
+    for tool, hosts in sorted(by_tool.items()):
+        more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
+        told = f"{', '.join(hosts[:_NAMED])}{more}"
+        yield f"the newest evidence was imported from {tool}, where nobody signed it: {told}"
 
 
 def _site(replica: Replica) -> Site:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import html.parser
 
@@ -11,7 +12,7 @@ import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.coverage import STATES, Row
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.standing import Site, Standing
 from ansible_collections.holdfast.config.plugins.plugin_utils.render import report
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NOW = dt.datetime(2026, 11, 27, tzinfo=dt.timezone.utc)
@@ -43,6 +44,13 @@ def test_gaps_stand_first_and_then_what_comes_nearest_to_its_rpo() -> None:
     ]
 
 
+def test_the_ticket_of_the_last_change_stands_below_its_figures() -> None:
+    lines = report.lines([FRESH, STALE], NOW)
+    assert lines[4].startswith("web1/app ")
+    assert lines[5] == "  changed under CHG0042"
+    assert max(map(len, report.lines([dataclasses.replace(FRESH, change="CHG " * 40)], NOW))) <= report.WIDTH
+
+
 def test_no_more_rows_than_a_terminal_takes_and_the_others_are_counted() -> None:
     assert "... and 3 more" in report.lines([STALE] * (report.LISTED + 3), NOW)
 
@@ -60,6 +68,7 @@ def test_the_page_holds_ages_tickets_replicas_and_what_did_not_answer() -> None:
         assert word in page
 
 
+@settings(max_examples=30)
 @given(
     st.lists(
         st.builds(
