@@ -19,17 +19,49 @@ options:
     suboptions:
       provider:
         description:
-          - V(servicenow) for change requests by the Table API of ServiceNow, V(github) for labelled issues of a
-            repository on GitHub, V(file) for a file of YAML or JSON.
+          - V(servicenow) for change requests by the Table API of ServiceNow, V(jira) for issues of a project in Jira,
+            V(gitlab) for deployments of a project in GitLab, V(github_deployments) for deployments of a repository on
+            GitHub, V(github) for its labelled issues, V(file) for a file of YAML or JSON.
         type: str
-        choices: [servicenow, github, file]
+        choices: [servicenow, jira, gitlab, github_deployments, github, file]
         required: true
       url:
-        description: The server, C(https://instance.service-now.com), or C(https://api.github.com).
+        description:
+          - The server, as C(https://instance.service-now.com), C(https://site.atlassian.net), C(https://gitlab.example.com)
+            or C(https://api.github.com).
         type: str
       project:
-        description: The repository whose issues are changes, C(owner/name). For V(github) only.
+        description:
+          - Of GitHub the repository, C(owner/name). Of GitLab the project, C(group/project) or its number. Of Jira the
+            key of the project.
         type: str
+      fields:
+        description: Which fields of an issue say what a change says. For V(jira) only.
+        type: dict
+        suboptions:
+          begins:
+            description: The planned start, a field of date and time such as C(customfield_10060).
+            type: str
+          ends:
+            description: The planned end.
+            type: str
+          kind:
+            description: Whether it is a normal, standard or emergency change.
+            type: str
+          items:
+            description: The hosts, or services, that it is about.
+            type: str
+            default: labels
+          approval:
+            description:
+              - What says C(Approved). Without it the approvals of Jira Service Management count.
+            type: str
+      states:
+        description:
+          - Names of the states in which work is done, in any case. Without it they are C(Awaiting implementation) and
+            C(Implementing). For V(jira) only.
+        type: list
+        elements: str
       path:
         description: The file of tickets.
         type: path
@@ -52,6 +84,18 @@ options:
       host_names:
         description:
           - What configuration items call the host. Without it they are its inventory name and its C(holdfast_host_id).
+        type: list
+        elements: str
+      repository:
+        description:
+          - What work on the repository as a whole takes of a change. V(record) does not hold it against the ticket,
+            V(verify) does where one is named, V(require) demands one of what changes its root, bucket,
+            keyring or schedules.
+        type: str
+        choices: [record, verify, require]
+        default: verify
+      repository_names:
+        description: What configuration items call the repository. Without it that is its name.
         type: list
         elements: str
 """

@@ -19,12 +19,15 @@ from pathlib import Path
 from ..errors import PolicyError, TicketError
 from ..model.finding import Finding, read_known, read_mapping, read_text, read_words, refuse
 from ..model.policy import Policy, read_classes
-from ..model.ticket import BACKUP, REQUIRE, RESTORE, ChangeRule
+from ..model.ticket import ASKED, BACKUP, RECORD, REQUIRE, RESTORE, VERIFY, ChangeRule
 from ..model.tier import read_tiers
 from ..tickets.base import Provider
 from ..tickets.file import FileTickets
 from ..tickets.github import GitHub
+from ..tickets.github_deployments import GitHubDeployments
+from ..tickets.gitlab import GitLab
 from ..tickets.http import Http
+from ..tickets.jira import STATES, Fields, Jira
 from ..tickets.servicenow import ServiceNow
 from ..usecases import change
 from ..usecases.run_folder import PointFolder
@@ -34,7 +37,7 @@ if t.TYPE_CHECKING:
     from .options import Options
 
 KEY = "holdfast_tickets"
-PROVIDERS = ("servicenow", "github", "file")
+PROVIDERS = ("servicenow", "jira", "gitlab", "github_deployments", "github", "file")
 TICKETS: Mapping[str, t.Any] = {
     "tickets": {
         "type": "dict",
@@ -42,6 +45,17 @@ TICKETS: Mapping[str, t.Any] = {
             "provider": {"type": "str", "required": True, "choices": list(PROVIDERS)},
             "url": {"type": "str"},
             "project": {"type": "str"},
+            "fields": {
+                "type": "dict",
+                "options": {
+                    "begins": {"type": "str"},
+                    "ends": {"type": "str"},
+                    "kind": {"type": "str"},
+                    "items": {"type": "str", "default": "labels"},
+                    "approval": {"type": "str"},
+                },
+            },
+            "states": {"type": "list", "elements": "str"},
             "path": {"type": "path"},
             "username": {"type": "str"},
             "token_file": {"type": "path"},
@@ -49,12 +63,27 @@ TICKETS: Mapping[str, t.Any] = {
             "ca_path": {"type": "path"},
             "timeout": {"type": "float", "default": 10.0},
             "host_names": {"type": "list", "elements": "str"},
+            "repository": {"type": "str", "choices": list(ASKED), "default": VERIFY},
+            "repository_names": {"type": "list", "elements": "str"},
         },
     },
 }
 _FIELDS = tuple(TICKETS["tickets"]["options"])
+_OF_JIRA = ("fields", "states")
 # it becomes part of a path: neither half is made of dots alone
-_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+_ON_GITHUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+_PROJECTS = {
+    "github": (_ON_GITHUB, "repository", "Give its owner/name."),
+    "github_deployments": (_ON_GITHUB, "repository", "Give its owner/name."),
+    "gitlab": (
+        re.compile(r"[1-9][0-9]{0,18}|(?=.{3,255}\Z)[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+"),
+        "project",
+        "Give its group/project, or its number.",
+    ),
+    "jira": (re.compile(r"[A-Z][A-Z0-9_]{1,63}"), "project", "Give its key, in capital letters."),
+}
+# names of a field of Jira as its API has them
+_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 def provider(options: Options) -> Provider | None:
@@ -62,30 +91,53 @@ def provider(options: Options) -> Provider | None:
 
     :raises PolicyError: with every finding; a secret that cannot be read is one.
     """
+    fields = _kept(options)
+    if fields is None:
+        return None
+    if fields["provider"] == "file":
+        return FileTickets(Path(fields["path"]))
+    return _server(fields)
+
+
+def _kept(options: Options) -> Mapping[str, t.Any] | None:
+    """Where tickets are kept, without a look at who may read them: what names no ticket needs no secret."""
     given = options.inherited("tickets")
     if not given:
         return None
     findings: list[Finding] = []
     fields = _read(given, findings)
     refuse(findings)
-    if fields["provider"] == "file":
-        return FileTickets(Path(fields["path"]))
-    http = Http(
-        fields["url"],
-        headers=_credential(fields),
-        ca_path=fields.get("ca_path"),
-        timeout=float(fields.get("timeout") or 10.0),
-    )
-    return GitHub(http, fields["project"]) if fields["provider"] == "github" else ServiceNow(http)
+    return fields
+
+
+def _server(fields: Mapping[str, t.Any]) -> Provider:
+    kind, headers = fields["provider"], _credential(fields)
+    if kind == "jira":
+        # Jira Data Center answers of approvals to nobody else
+        headers["X-ExperimentalApi"] = "opt-in"
+    timeout = float(fields.get("timeout") or 10.0)
+    http = Http(fields["url"], headers=headers, ca_path=fields.get("ca_path"), timeout=timeout)
+    if kind == "servicenow":
+        return ServiceNow(http)
+    project = str(fields["project"])
+    if kind == "jira":
+        named = {name: field for name, field in (fields.get("fields") or {}).items() if field is not None}
+        return Jira(http, project, Fields(**named), fields.get("states") or STATES)
+    if kind == "gitlab":
+        return GitLab(http, project)
+    return GitHub(http, project) if kind == "github" else GitHubDeployments(http, project)
 
 
 def keeper(options: Options, host: str | None = None) -> Provider:
     """The same for a task that takes one; raises PolicyError where nobody keeps tickets."""
-    found = provider(options)
-    if found is None:
+    _require_kept(options, host)
+    return t.cast(Provider, provider(options))
+
+
+def _require_kept(options: Options, host: str | None) -> None:
+    if _kept(options) is None:
         remedy = "Say where change tickets are kept; see docs/guide_tickets.md."
         refuse([Finding(KEY, "is not set", remedy)], host=host)
-    return t.cast(Provider, found)
 
 
 def host_names(options: Options, host: str) -> tuple[str, ...]:
@@ -132,13 +184,12 @@ def permit_restore(
     :raises ChangeRefusedError: the change does not permit it; so does what is returned.
     :raises PolicyError: what the host's tiers take of a change cannot be read.
     """
-    given = options.change()
-    kept_by = provider(options)
+    given, kept = options.change(), _kept(options) is not None
     taken = _restore_rules(options, host)
-    if kept_by is None and (given.get("id") or all(rule.restore != REQUIRE for rule in taken)):
+    if not kept and (given.get("id") or all(rule.restore != REQUIRE for rule in taken)):
         return given, lambda: None
     asked, begun = clock(), time.monotonic()
-    found = change.looked_up(given, kept_by, asked)
+    found = change.looked_up(given, provider(options), asked) if given.get("id") else change.unnamed(given, kept=kept)
     names = host_names(options, host)
 
     def permit() -> None:
@@ -149,15 +200,61 @@ def permit_restore(
     return found, permit
 
 
+def permit_work(options: Options, work: str, now: dt.datetime, *, changes: bool) -> tuple[str, ...]:
+    """Hold what is done to the repository as a whole against the task's change; returns warnings.
+
+    What changes its root, its bucket or its keyring takes what ``holdfast_tickets.repository`` says. What reads or
+    copies it takes no more than that a change which is named holds, and goes on with a warning where the ticket cannot
+    be read.
+
+    :param work: what is done, for messages.
+    :raises ChangeRefusedError: the change does not permit it.
+    """
+    if _kept(options) is None:
+        return ()
+    rule, given = _repository_rule(options), options.change()
+    if rule.restore == RECORD or (not given.get("id") and not (changes and rule.restore == REQUIRE)):
+        return ()
+    found = change.looked_up(given, provider(options) if given.get("id") else None, now)
+    change.permit(
+        found,
+        (rule,),
+        operation=RESTORE if changes else BACKUP,
+        now=now,
+        host=None,
+        host_names=_repository_names(options),
+        work=work,
+    )
+    unverified = found.get(change.UNVERIFIED)
+    return (f"{work} goes on under change {given['id']}, which is not verified: {unverified}",) if unverified else ()
+
+
+def _repository_rule(options: Options) -> ChangeRule:
+    """What work on the repository as a whole takes of a change: of reading, never that there is one."""
+    asked = options.inherited("tickets").get("repository", VERIFY)
+    return ChangeRule(backup=VERIFY if asked == REQUIRE else asked, restore=asked)
+
+
+def _repository_names(options: Options) -> tuple[str, ...]:
+    listed = options.inherited("tickets").get("repository_names")
+    own = options.inherited("repository")
+    return tuple(listed) if listed else (str(own.get("name", "")) if isinstance(own, Mapping) else "",)
+
+
 def told(options: Options, host: str, now: dt.datetime) -> dict[str, t.Any]:
     """The result of a task that asks for a ticket, and whether it permits what the task names.
 
     :raises PolicyError: nobody keeps tickets, or the host's policy cannot be read.
     """
-    found = change.looked_up({"id": options["id"]}, keeper(options, host), now)
-    operation = options["operation"]
-    taken = _restore_rules(options, host) if operation == RESTORE else rules(options.policy(host))
-    refusals = change.refusals(found, taken, operation=operation, now=now, host_names=host_names(options, host))
+    _require_kept(options, host)
+    found = change.looked_up({"id": options["id"]}, provider(options) if options["id"] else None, now)
+    operation, names, subject = options["operation"], host_names(options, host), "this host"
+    if options["subject"] == "repository":
+        names, subject = _repository_names(options), "this repository"
+        taken: tuple[ChangeRule, ...] = (_repository_rule(options),)
+    else:
+        taken = _restore_rules(options, host) if operation == RESTORE else rules(options.policy(host))
+    refusals = change.refusals(found, taken, operation=operation, now=now, host_names=names, subject=subject)
     return {
         "id": options["id"],
         "verified": change.ticket_of(found) is not None,
@@ -201,6 +298,10 @@ def _read(given: t.Any, findings: list[Finding]) -> Mapping[str, t.Any]:
         findings.append(Finding(f"{KEY}.provider", f"{kind!r} is unknown", f"Give one of {', '.join(PROVIDERS)}."))
         return fields
     read_words(f"{KEY}.host_names", fields.get("host_names"), findings)
+    read_words(f"{KEY}.repository_names", fields.get("repository_names"), findings)
+    if fields.get("repository", VERIFY) not in ASKED:
+        remedy = f"Give one of {', '.join(ASKED)}."
+        findings.append(Finding(f"{KEY}.repository", f"{fields['repository']!r} is unknown", remedy))
     timeout = fields.get("timeout", 10.0)
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= 300:
         findings.append(Finding(f"{KEY}.timeout", f"{timeout!r} is no number of seconds", "Give 1 to 300."))
@@ -209,26 +310,64 @@ def _read(given: t.Any, findings: list[Finding]) -> Mapping[str, t.Any]:
         if not isinstance(path, str) or not path.startswith("/"):
             findings.append(Finding(f"{KEY}.path", f"{path!r} is no absolute path", "Name the file of tickets."))
         return fields
-    url = urllib.parse.urlsplit(read_text(f"{KEY}.url", fields.get("url"), findings))
-    here = url.hostname in ("localhost", "127.0.0.1", "::1")
-    if not url.hostname or "@" in url.netloc or url.query or url.fragment or url.scheme not in ("https", "http"):
-        findings.append(Finding(f"{KEY}.url", "is no URL of a server without a password", "Give https://host."))
-    elif url.scheme == "http" and not here:
-        remedy = "Give https: the credential and the answers would travel open."
-        findings.append(Finding(f"{KEY}.url", "is http", remedy))
-    project = fields.get("project")
-    if kind == "github" and not (isinstance(project, str) and _PROJECT.fullmatch(project)):
-        findings.append(Finding(f"{KEY}.project", f"{project!r} is no repository", "Give its owner/name."))
+    _read_url(read_text(f"{KEY}.url", fields.get("url"), findings), findings)
+    if kind in _PROJECTS:
+        meant, what, remedy = _PROJECTS[kind]
+        project = fields.get("project")
+        if isinstance(project, bool) or not isinstance(project, (str, int)) or not meant.fullmatch(str(project)):
+            findings.append(Finding(f"{KEY}.project", f"{project!r} is no {what}", remedy))
+    _read_jira(kind, fields, findings)
     return fields
 
 
+def _read_url(text: str, findings: list[Finding]) -> None:
+    try:
+        url = urllib.parse.urlsplit(text)
+        # the network takes one above 65535 for another
+        port = url.port
+    except ValueError:
+        url, port = urllib.parse.urlsplit(""), None
+    if (
+        not url.hostname
+        or port == 0
+        or "@" in url.netloc
+        or url.query
+        or url.fragment
+        or url.scheme not in ("https", "http")
+    ):
+        findings.append(Finding(f"{KEY}.url", "is no URL of a server without a password", "Give https://host."))
+    elif url.scheme == "http" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
+        remedy = "Give https: the credential and the answers would travel open."
+        findings.append(Finding(f"{KEY}.url", "is http", remedy))
+
+
+def _read_jira(kind: str, fields: Mapping[str, t.Any], findings: list[Finding]) -> None:
+    if kind != "jira":
+        findings += [
+            Finding(f"{KEY}.{name}", "is for Jira", "Remove it, or set provider to jira.")
+            for name in _OF_JIRA
+            if fields.get(name) is not None
+        ]
+        return
+    known = TICKETS["tickets"]["options"]["fields"]["options"]
+    named = read_mapping(f"{KEY}.fields", fields.get("fields") or {}, findings)
+    read_known(f"{KEY}.fields", named, tuple(known), findings)
+    for name, field in named.items():
+        # `items: ""` reads none
+        if field is not None and field != "" and not (isinstance(field, str) and _FIELD.fullmatch(field)):
+            remedy = "Give its id, like customfield_10060."
+            findings.append(Finding(f"{KEY}.fields.{name}", f"{field!r} is no field of Jira", remedy))
+    read_words(f"{KEY}.states", fields.get("states"), findings)
+
+
 def _credential(fields: Mapping[str, t.Any]) -> dict[str, str]:
-    token = os.environ.get("HOLDFAST_TICKETS_TOKEN") or secret_file.read(fields.get("token_file"), f"{KEY}.token_file")
+    token = _secret("HOLDFAST_TICKETS_TOKEN", fields, "token_file")
+    if not token.isascii():
+        remedy = "A token is letters, digits and signs of ASCII: give it as its server wrote it."
+        raise TicketError("the token for the ticket server cannot be one", item=KEY, remedy=remedy)
     if token:
         return {"Authorization": f"Bearer {token}"}
-    password = os.environ.get("HOLDFAST_TICKETS_PASSWORD") or secret_file.read(
-        fields.get("password_file"), f"{KEY}.password_file"
-    )
+    password = _secret("HOLDFAST_TICKETS_PASSWORD", fields, "password_file")
     user = fields.get("username") or os.environ.get("HOLDFAST_TICKETS_USERNAME")
     if password and user:
         spelled = base64.b64encode(f"{user}:{password}".encode()).decode()
@@ -238,3 +377,12 @@ def _credential(fields: Mapping[str, t.Any]) -> dict[str, str]:
         item=KEY,
         remedy="Set HOLDFAST_TICKETS_TOKEN, or username and HOLDFAST_TICKETS_PASSWORD, or name a file of either.",
     )
+
+
+def _secret(name: str, fields: Mapping[str, t.Any], file: str) -> str:
+    """A secret of the environment, else of a file; a line break at its end is none of it."""
+    given = os.environ.get(name, "").rstrip("\r\n")
+    if not given.isprintable():
+        remedy = "Give the secret alone, in one line."
+        raise TicketError(f"{name} holds no secret of one line", item=KEY, remedy=remedy)
+    return given or secret_file.read(fields.get(file), f"{KEY}.{file}")

@@ -25,6 +25,8 @@ _LATER = (429, 502, 503, 504)
 # behind a gateway that lost the answer something may have been done
 _NOTHING_DONE = (429,)
 _MISSING = 404
+# no answer of these servers is nested so deep, and what reads them calls itself
+_MOST_NESTED = 100
 _DENIED = (401, 403)
 
 
@@ -46,20 +48,18 @@ class Http:
         timeout: float = 10.0,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         split = urllib.parse.urlsplit(url)
         self.server = split.netloc
         self._headers = {"Accept": "application/json", **headers}
         self._timeout = timeout
         self._pause = pause
         self._opener = urllib.request.OpenerDirector()
-        for handler in (
-            # a proxy would see all of what is not TLS; None: those of the environment
-            urllib.request.ProxyHandler({} if split.scheme == "http" else None),
-            urllib.request.HTTPHandler(),
-            urllib.request.HTTPSHandler(context=self._trust(ca_path)),
-        ):
-            self._opener.add_handler(handler)
+        # a proxy would see all of what is not TLS; None: those of the environment
+        self._opener.add_handler(urllib.request.ProxyHandler({} if split.scheme == "http" else None))
+        self._opener.add_handler(urllib.request.HTTPHandler())
+        if split.scheme != "http" or ca_path is not None:
+            self._opener.add_handler(urllib.request.HTTPSHandler(context=self._trust(ca_path)))
 
     def get(self, path: str, **query: str) -> t.Any:
         """What the server answers, None where it has no such thing."""
@@ -70,7 +70,7 @@ class Http:
         return self._ask(method, path, query, json.dumps(body).encode())
 
     def _ask(self, method: str, path: str, query: Mapping[str, str], body: bytes | None) -> t.Any:
-        url = f"{self._url}{path}{'?' if query else ''}{urllib.parse.urlencode(query)}"
+        url = f"{self.url}{path}{'?' if query else ''}{urllib.parse.urlencode(query, errors='replace')}"
         headers = {**self._headers, **({} if body is None else {"Content-Type": "application/json"})}
         for attempt in range(1, _TRIES + 1):
             # the url is the inventory's, which names no other scheme
@@ -115,9 +115,12 @@ class Http:
         if not data:
             return {}
         try:
-            return json.loads(data)
+            answer = json.loads(data)
         except (ValueError, RecursionError):
             raise self._unreached("answered with what is not JSON") from None
+        if _is_deep(answer):
+            raise self._unreached(f"answered with JSON of more than {_MOST_NESTED} levels")
+        return answer
 
     def _unreached(self, why: str) -> TicketServerError:
         remedy = "Look whether it is up and its URL is right, and run again."
@@ -132,3 +135,15 @@ class Http:
                 item=str(ca_path),
                 remedy="Name a PEM file of this controller.",
             ) from None
+
+
+def _is_deep(answer: t.Any) -> bool:
+    level = [answer]
+    for _level in range(_MOST_NESTED):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (list, dict))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(level)

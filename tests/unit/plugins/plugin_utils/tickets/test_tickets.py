@@ -17,7 +17,6 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
     TicketMissingError,
     TicketServerError,
 )
-from ansible_collections.holdfast.config.plugins.plugin_utils.tickets.base import Provider
 from ansible_collections.holdfast.config.plugins.plugin_utils.tickets.file import FileTickets
 from ansible_collections.holdfast.config.plugins.plugin_utils.tickets.http import Http
 from ansible_collections.holdfast.config.plugins.plugin_utils.tickets.servicenow import ServiceNow
@@ -94,76 +93,7 @@ def tickets(tmp_path: Path) -> FileTickets:
     return FileTickets(path)
 
 
-@pytest.fixture(params=["file", "servicenow"])
-def provider(
-    request: pytest.FixtureRequest, tickets: FileTickets, instance: servicenow.ServiceNow
-) -> FileTickets | ServiceNow:
-    return tickets if request.param == "file" else over_http(instance)
-
-
-class TestEveryProvider:
-    def test_tells_an_approved_change_in_its_window(self, provider: Provider) -> None:
-        ticket = provider.fetch("CHG0031337")
-        assert (ticket.id, ticket.provider, ticket.kind, ticket.state) == (
-            "CHG0031337",
-            provider.name,
-            "normal",
-            "implement",
-        )
-        assert ticket.open
-        assert ticket.approved
-        assert (ticket.begins, ticket.ends, ticket.requester) == (BEGINS, ENDS, "jane")
-        assert ticket.items == ("web1", "web2.example.com")
-        assert len(ticket.digest) == 64
-
-    def test_tells_what_is_not_approved_and_has_no_window(self, provider: Provider) -> None:
-        ticket = provider.fetch("CHG0031338")
-        assert (ticket.kind, ticket.open, ticket.approved) == ("emergency", False, False)
-        assert (ticket.begins, ticket.ends, ticket.items) == (None, None, ())
-
-    def test_its_digest_is_of_what_the_ticket_says(self, provider: Provider) -> None:
-        assert provider.fetch("CHG0031337").digest == provider.fetch("CHG0031337").digest
-        assert provider.fetch("CHG0031337").digest != provider.fetch("CHG0031338").digest
-
-    def test_knows_no_other_change(self, provider: Provider) -> None:
-        with pytest.raises(TicketMissingError, match="CHG0000001"):
-            provider.fetch("CHG0000001")
-
-    @pytest.mark.parametrize("ticket_id", ["", "CHG1^NQnumberISNOTEMPTY", "../x", "a b", "x" * 65, "CHG1\n", "%41"])
-    def test_asks_nobody_for_what_is_no_id(
-        self, provider: Provider, instance: servicenow.ServiceNow, ticket_id: str
-    ) -> None:
-        with pytest.raises(TicketError, match="no id of a change ticket"):
-            provider.fetch(ticket_id)
-        assert instance.asked == []
-
-    def test_a_note_is_written_once(self, provider: Provider) -> None:
-        assert provider.note("CHG0031337", "backed up", "point-1")
-        assert not provider.note("CHG0031337", "backed up", "point-1")
-        assert provider.note("CHG0031337", "backed up", "point-2")
-
-    def test_lists_what_touches_a_time(self, provider: Provider) -> None:
-        inside = provider.listed(BEGINS + dt.timedelta(hours=1), BEGINS + dt.timedelta(hours=2))
-        assert "CHG0031337" in [ticket.id for ticket in inside]
-        after = provider.listed(ENDS, ENDS + dt.timedelta(hours=1))
-        assert "CHG0031337" not in [ticket.id for ticket in after]
-        assert "CHG0031338" in [ticket.id for ticket in after]
-
-    def test_lists_what_it_fetches(self, provider: Provider) -> None:
-        for ticket in provider.listed(BEGINS, ENDS):
-            assert ticket == provider.fetch(ticket.id)
-
-    def test_tells_what_was_rejected_or_cancelled(self, provider: Provider) -> None:
-        told = {number: provider.fetch(f"CHG00313{number}").rejected for number in (37, 38, 39, 40)}
-        assert told == {37: False, 38: False, 39: True, 40: True}
-
-
 class TestServiceNow:
-    def test_a_wrong_credential_is_said_and_shown_nowhere(self, instance: servicenow.ServiceNow) -> None:
-        with pytest.raises(TicketServerError, match="refused the credential") as caught:
-            over_http(instance, token="guessed-token-0815").fetch("CHG0031337")
-        assert "guessed" not in str(caught.value)
-
     @pytest.mark.parametrize(
         ("status", "headers", "body", "said"),
         [
@@ -218,10 +148,6 @@ class TestServiceNow:
         with pytest.raises(TicketServerError, match="the time was over"):
             Http(trickling, headers={}, timeout=0.5).get("/api")
 
-    def test_one_that_is_busy_is_asked_again(self, instance: servicenow.ServiceNow) -> None:
-        instance.next = [(429, {"Retry-After": "1"}, b""), (503, {}, b"")]
-        assert over_http(instance).fetch("CHG0031337").approved
-
     def test_one_that_stays_busy_is_given_up(self, instance: servicenow.ServiceNow) -> None:
         instance.next = [(503, {}, b"")] * 3
         with pytest.raises(TicketServerError, match="status 503"):
@@ -230,15 +156,6 @@ class TestServiceNow:
     def test_nobody_there_is_said(self) -> None:
         with pytest.raises(TicketServerError, match="gave no answer"):
             ServiceNow(Http("http://127.0.0.1:1", headers={})).fetch("CHG0031337")
-
-    def test_a_note_that_may_have_been_written_is_not_sent_twice(self, instance: servicenow.ServiceNow) -> None:
-        tickets = over_http(instance)
-        ticket = tickets.fetch("CHG0031337")
-        assert ticket.approved
-        instance.patched = [(504, {}, b"")]
-        with pytest.raises(TicketServerError, match="status 504"):
-            tickets.note("CHG0031337", "backed up", "point-1")
-        assert len([line for line in instance.asked if line.startswith("PATCH")]) == 1
 
     def test_a_note_is_told_from_one_of_a_longer_key_and_from_a_quoted_one(
         self, instance: servicenow.ServiceNow

@@ -1,0 +1,110 @@
+# Copyright (c) 2026 The holdfast.config contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Changes that are deployments, of GitLab or GitHub: begun when they were made, and at an end when they ended.
+
+A deployment plans no window by itself, and names its environment alone: hosts are called by that.
+"""
+
+from __future__ import annotations
+
+import abc
+import datetime as dt
+import re
+import typing as t
+from collections.abc import Mapping
+
+from ..errors import TicketMissingError, TicketServerError
+from ..model import instant
+from .base import Provider, line, require_id
+from .http import Http
+
+# the longest comments have 64 KiB and more, and an answer 1 MiB
+PAGE = 10
+_MOST_PAGES = 100
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+class Deployments(Provider, abc.ABC):
+    """What both servers have in common; notes are comments on the commit that is deployed, which is always there."""
+
+    api: t.ClassVar[str]
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def _found(self, path: str, ticket_id: str) -> Mapping[str, t.Any]:
+        """The deployment of that number; raises TicketMissingError where there is none."""
+        deployment = None
+        if require_id(ticket_id).isdecimal() and not ticket_id.startswith("0"):
+            deployment = self._http.get(f"{path}/{ticket_id}")
+        if deployment is None:
+            raise TicketMissingError(
+                f"{self._http.server} has no deployment {ticket_id}, or this credential may not see it",
+                item=ticket_id,
+                remedy="Name the number of a deployment.",
+            )
+        if not isinstance(deployment, Mapping) or self._number(deployment) != ticket_id:
+            raise self._odd("another deployment than was asked for")
+        return deployment
+
+    def _noted(self, comments: str, field: str, text: str, key: str) -> bool:
+        """Comment on a commit, once; False where that is there already."""
+        ending = f"[{require_id(key)}]"
+        for row in self._all(comments):
+            if str(row.get(field) or "").rstrip().rpartition("\n")[2].strip() == ending:
+                return False
+        self._http.send("POST", comments, {field: f"{text}\n{ending}"})
+        return True
+
+    def _all(self, path: str, **query: str) -> list[Mapping[str, t.Any]]:
+        rows: list[Mapping[str, t.Any]] = []
+        for page in range(1, _MOST_PAGES + 1):
+            found = self._page(path, page, **query)
+            if not found:
+                return rows
+            rows += found
+        raise TicketServerError(
+            f"{self._http.server} has {PAGE * _MOST_PAGES} deployments or comments or more for this",
+            item=self._http.server,
+            remedy="Ask for a shorter time.",
+        )
+
+    def _page(self, path: str, page: int, **query: str) -> list[Mapping[str, t.Any]]:
+        found = self._http.get(path, per_page=str(PAGE), page=str(page), **query)
+        if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
+            raise self._odd("a list")
+        return found
+
+    def _number(self, deployment: Mapping[str, t.Any]) -> str:
+        number = deployment.get("id")
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise self._odd("a deployment without a number")
+        return str(number)
+
+    def _sha(self, deployment: Mapping[str, t.Any]) -> str:
+        """The commit; it becomes part of a path."""
+        sha = deployment.get("sha")
+        if not isinstance(sha, str) or not _SHA.fullmatch(sha):
+            raise self._odd("a deployment without a commit")
+        return sha
+
+    def _moment(self, row: Mapping[str, t.Any], field: str) -> dt.datetime:
+        try:
+            # both write fractions, and GitLab the zone of its owner
+            return instant.whole(dt.datetime.fromisoformat(str(row.get(field))))
+        except (ValueError, OverflowError):
+            raise self._odd(f"a {field} that is no moment") from None
+
+    def _odd(self, what: str) -> TicketServerError:
+        return TicketServerError(
+            f"{self._http.server} answers with {what} that is not as {self.api} has it",
+            item=self._http.server,
+            remedy=f"Look whether holdfast_tickets.url is that of {self.api}.",
+        )
+
+
+def account(person: t.Any, field: str) -> str:
+    """The name of a person's account; empty where there is none."""
+    return line(person.get(field)) if isinstance(person, Mapping) else ""
