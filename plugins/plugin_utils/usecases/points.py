@@ -84,8 +84,14 @@ class Vouching:
     An id is the digest of its point, and a point names its parents: nobody can be made an ancestor afterwards.
     """
 
-    def __init__(self) -> None:
-        self._vouched: dict[str, set[str]] = {}
+    def __init__(self, known: Mapping[str, Iterable[str]] | None = None) -> None:
+        """Begin with what is known already: ids of points by the id of the link that vouches for them."""
+        self._vouched = {link: set(ids) for link, ids in (known or {}).items()}
+
+    @property
+    def known(self) -> Mapping[str, set[str]]:
+        """Ids of points by the id of the link that vouches for them."""
+        return self._vouched
 
     def holds(self, point: Point) -> bool:
         """Whether a point counts, as far as is known yet; with each that does, more may."""
@@ -145,16 +151,20 @@ def read_statement(
 
 def read_point(repository: Repository, name: str, versions: Sequence[Listed] | None = None) -> Point:
     """Read a point and its body; raises as :func:`read_statement`, and where both do not say the same."""
-    return _with_body(repository, name, *read_statement(repository, name, versions))
+    return with_body(repository, name, *read_statement(repository, name, versions))
 
 
-def _with_body(
+def with_body(
     repository: Repository,
     name: str,
     statement: Statement,
     removed: Root | None,
     versions: Sequence[Listed] | None = None,
 ) -> Point:
+    """The point of a statement that was read, with its body; raises as :func:`read_point`.
+
+    :param versions: of the body, where the caller has listed them.
+    """
     if names.parse(statement.body_name).sha256 != statement.body_sha256:
         raise FormatError("names its body by two digests", item=name)
     data = objects.read(repository.store, statement.body_name, listed=versions)
@@ -316,9 +326,8 @@ class Reading:
                 return
             self._require_no_lower_root(name, statement)
             versions = self._body_versions(statement.body_name)
-            point = _with_body(self._repository, name, statement, removed, versions)
-            if statement.sealed_at > self._latest:
-                raise FormatError("was sealed in the future", item=name)
+            point = with_body(self._repository, name, statement, removed, versions)
+            refuse_future(point, self._latest)
         except (FormatError, ObjectMissingError) as e:
             self.refused.append((name, e))
             return
@@ -376,13 +385,22 @@ class Reading:
             before = len(self._waiting)
             for point in list(self._waiting.values()):
                 self._take(point)
-        for point in self._waiting.values():
-            error = RemovedKeyError(
-                "is signed by a key that was removed from the root, and is none of the points known then",
-                item=point.name,
-                remedy="It counts as not there. Back up again, and find out who signed it.",
-            )
-            self.refused.append((point.name, error))
+        self.refused += [(point.name, not_vouched(point.name)) for point in self._waiting.values()]
+
+
+def refuse_future(point: Point, latest: dt.datetime) -> None:
+    """Raise FormatError for a point that was sealed later than that."""
+    if point.statement.sealed_at > latest:
+        raise FormatError("was sealed in the future", item=point.name)
+
+
+def not_vouched(name: str) -> RemovedKeyError:
+    """What is wrong with a point that no link vouches for whose keys it has removed."""
+    return RemovedKeyError(
+        "is signed by a key that was removed from the root, and is none of the points known then",
+        item=name,
+        remedy="It counts as not there. Back up again, and find out who signed it.",
+    )
 
 
 def find(repository: Repository, prefix: str) -> tuple[list[Point], list[HoldfastError]]:
