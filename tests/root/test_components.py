@@ -13,6 +13,7 @@ Services and commands have a network of their own, a loopback alone: nothing of 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 
@@ -20,6 +21,12 @@ import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture import presets
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import Finding
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.preset import REAL, Preset
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.redaction import (
+    LONG,
+    Blocks,
+    Redactor,
+    is_private,
+)
 from ansible_collections.holdfast.config.tests.lab import nspawn
 from ansible_collections.holdfast.config.tests.lab.nspawn import Machine
 from ansible_collections.holdfast.config.tests.lab.sshd import wait_for
@@ -28,6 +35,8 @@ from ansible_collections.holdfast.config.tests.system.lab import Lab, Run
 BACK = "/srv/back"
 NETWORK = "/run/lab-network"
 LEFTOVER = b"#" * 1000
+# of the lines of what packages ship
+LEAST_LINES, MOST_MASKED = 10_000, 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +184,30 @@ def test_the_backup_tells_the_bytes_that_it_left_out_and_nothing_of_other_system
 
 def test_what_was_sealed_came_back(software: Software) -> None:
     assert software.restore.on("restore").result["equal"]
+
+
+def shipped(host: Machine) -> Iterator[tuple[str, str]]:
+    """Texts of configuration files by path, as their packages ship them: what somebody changed is left out."""
+    told = host.run("dpkg-query", "--show", "--showformat=${Conffiles}\n").stdout.decode()
+    # dpkg-query(1): a path, its MD5, and more where it is obsolete or to be removed
+    for path, digest in (line.split() for line in told.splitlines() if len(line.split()) == 2):
+        file = host.path(path)
+        data = b"\0" if file.is_symlink() or not file.is_file() else file.read_bytes()
+        if b"\0" not in data and hashlib.md5(data, usedforsecurity=False).hexdigest() == digest:
+            yield path, data.decode("utf-8", "surrogateescape")
+
+
+def test_few_lines_of_configurations_that_packages_ship_are_masked(software: Software) -> None:
+    redactor, masked, lines = Redactor(), 0, 0
+    for path, text in shipped(software.host):
+        if is_private(path):
+            continue
+        blocks = Blocks.of(text.splitlines())
+        lines += len(blocks.lines)
+        masked += sum(blocks.masked(place, redactor) not in (line, LONG) for place, line in enumerate(blocks.lines))
+    assert lines > LEAST_LINES
+    # among them are examples of secrets in comments, and a few real defaults
+    assert masked <= MOST_MASKED * lines, f"{masked} of {lines}"
 
 
 @pytest.mark.parametrize("name", sorted(CASES))

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import PolicyError
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.redaction import (
@@ -99,6 +102,8 @@ BLOCKS = (
     "  api-key: !!str |2 # why\n            first\n            {}",
     "secret: |\n    -----BEGIN PRIVATE KEY-----\nx\n{}",
 )
+BEGINNINGS = ("", "  ", "\t", "# ", "- ", "export ")
+ENDS = ("", " ", " # why", ";", "\r", '"')
 # what reads alike and is no secret
 HARMLESS = (
     "PasswordAuthentication no",
@@ -172,12 +177,19 @@ def test_what_only_reads_alike_is_shown(line: str) -> None:
 
 
 @pytest.mark.parametrize("spelling", [*SPELLINGS, *BLOCKS])
-@settings(max_examples=50)
+def test_a_secret_shows_nowhere_however_its_line_begins_and_ends(spelling: str) -> None:
+    for indent, behind in itertools.product(BEGINNINGS, ENDS):
+        text = f"listen = 1\n{indent}{spelling.format(SECRET, SECRET)}{behind}\n# end"
+        assert SECRET[:13] not in "\n".join(masked(text)), (indent, behind)
+
+
+@settings(max_examples=200)
 @given(
+    spelling=st.sampled_from([*SPELLINGS, *BLOCKS]),
     before=st.lists(st.text("abc =:#'\"\t-_", max_size=20), max_size=4),
     after=st.lists(st.text("abc =:#'\"\t-_", max_size=20), max_size=4),
-    indent=st.sampled_from(["", "  ", "\t", "# ", "- ", "export "]),
-    behind=st.sampled_from(["", " ", " # why", ";", "\r", '"']),
+    indent=st.sampled_from(BEGINNINGS),
+    behind=st.sampled_from(ENDS),
 )
 def test_a_secret_shows_nowhere_whatever_stands_around_it(
     spelling: str, before: list[str], after: list[str], indent: str, behind: str
@@ -306,6 +318,86 @@ def test_public_blocks_are_shown() -> None:
         assert masked(text) == text.split("\n")
 
 
+def test_of_what_is_public_nothing_is_masked_though_it_looks_random() -> None:
+    lines = ["MIIBCAKCAQEAmV0+Uw2bLmsi81VcUaAoA4cihZ7o7ph1wCEAc9+1u65Wkm3gu5BD", "Y7k9OsMYLMQ="]
+    for lead in ("", "  ", "# ", " * "):
+        text = [f"{lead}-----BEGIN CERTIFICATE-----", *(f"{lead}{line}" for line in lines)]
+        ended = [*text, f"{lead}-----END CERTIFICATE-----"]
+        assert masked("\n".join(ended)) == ended
+        # and what follows is looked at again, whether it ends or not
+        for before in (ended, text):
+            assert masked("\n".join([*before, "key = Vq8kZt3Lm5wXr2Nb7Yc4Gd9Hs1Jf", lines[0]]))[-2:] == [
+                f"key = {MASK}",
+                MASK,
+            ]
+    armoured = [
+        "-----BEGIN PGP PUBLIC KEY BLOCK-----",
+        "Version: 1",
+        "",
+        lines[0],
+        "-----END PGP PUBLIC KEY BLOCK-----",
+    ]
+    assert masked("\n".join(armoured)) == armoured
+
+
+def test_what_a_secret_of_kubernetes_holds_is_masked_whatever_it_is_called() -> None:
+    document = ["kind: Secret", "metadata:", "  name: app", "data:", "  colour: cmVk", "stringData:", "  tone: loud"]
+    hidden = [*document[:4], MASK, "stringData:", MASK]
+    others = ["kind: ConfigMap", "data:", "  colour: red"]
+    assert masked("\n".join(document)) == hidden
+    # its kind may stand last, and other documents beside it
+    assert masked("\n".join([*document[1:], "kind: Secret"])) == [*hidden[1:], "kind: Secret"]
+    assert masked("\n".join([*others, "---", *document, "---", *others])) == [*others, "---", *hidden, "---", *others]
+    spelled = ["{", '  "kind": "Secret",', '  "data": {', '    "colour": "cmVk"', "  }", "}"]
+    assert masked("\n".join(spelled)) == [*spelled[:3], MASK, *spelled[4:]]
+    for line in ('{"kind":"Secret","data":{"colour":"cmVk"}}', '{"data":{"colour":"cmVk"},"kind":"Secret"}'):
+        assert "cmVk" not in masked(line)[0]
+
+
+def test_what_stands_below_a_name_for_secrets_is_masked_and_what_follows_is_shown() -> None:
+    for text, hidden in (
+        (["password:", "  joe", "port: 1"], [1]),
+        (["tokens:", "- one", "-  two", "port: 1"], [1, 2]),
+        (["- name: DB_PASSWORD", "  value: >", "    one", "    two", "- name: LANG", "  value: C"], [1, 2, 3]),
+        (["<name>db.password</name>", "<value>one</value>", "<final>true</final>"], [1]),
+    ):
+        assert masked("\n".join(text)) == [MASK if place in hidden else line for place, line in enumerate(text)]
+    for harmless in (
+        ["credentials:", "  username: joe", "  file: /etc/x"],
+        ["secrets:", "  app: {file: ./x}"],
+        ["- name: LANG", "  value: C"],
+        ["password:", "port: 1"],
+    ):
+        assert masked("\n".join(harmless)) == harmless
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: Secret\ndata:\n" * 20_000,
+        "password:\n  x\n" * 20_000,
+        "password:\n" + "  x\n" * 40_000,
+        f"-----BEGIN CERTIFICATE-----\n{'/' * 195}é.a\n" * 4_000,
+        f"kind: Secret{' ' * 1_000_000}x",
+        f"password:\n  a{' ' * 1_000_000}b",
+    ],
+    ids=["secrets", "heads", "values", "certificates", "kind", "value"],
+)
+def test_a_large_text_full_of_what_blocks_begin_with_is_done_with(text: str) -> None:
+    # a second or less; one that takes quadratic time takes minutes
+    lines = text.splitlines()
+    began = time.process_time()
+    Blocks.of(lines)
+    assert time.process_time() - began < 10
+
+
+def test_an_element_named_for_secrets_hides_the_lines_within_it() -> None:
+    text = ["<auth-user-pass>", "joe", "hunter2", "</auth-user-pass>", "verb 3"]
+    assert masked("\n".join(text)) == [text[0], MASK, MASK, MASK, "verb 3"]
+    assert masked("<dbPassword\n  hunter2")[0] == "<dbPassword"
+    assert masked("<empty-password/>\nverb 3") == ["<empty-password/>", "verb 3"]
+
+
 def test_what_follows_a_block_is_shown() -> None:
     text = "a = 1\n-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\nb = 2"
     assert masked(text) == ["a = 1", "-----BEGIN PRIVATE KEY-----", MASK, MASK, "b = 2"]
@@ -338,6 +430,22 @@ def test_lines_of_a_block_differ_all_where_one_does() -> None:
         "password: ",
         "header ",
         "define(",
+        "user x ",
+        "jdbc:a:b/",
+        "/webhooks/",
+        '"kind":"Secret"',
+        "@tcp(a:",
+        "lftp -u ",
+        "snmpget ",
+        "echo ",
+        "name: ",
+        "snmp-server host ",
+        "sqlplus a/",
+        "<name>a</name><value>",
+        "auth a:",
+        "snmp-server user ",
+        "Aa1",
+        "=",
     ],
 )
 def test_a_line_full_of_what_patterns_look_for_is_done_with(piece: str) -> None:
@@ -367,7 +475,16 @@ def test_a_pattern_that_is_none_is_a_policy_error() -> None:
         ("/etc/krb5.keytab", True),
         ("/root/.netrc", True),
         ("/etc/secrets.d/readme", False),
+        ("/etc/postfix/sasl_passwd", True),
+        ("/etc/exim4/passwd.client", True),
+        ("/var/lib/rabbitmq/.erlang.cookie", True),
+        ("/etc/pgbouncer/userlist.txt", True),
         ("/etc/keyboard", False),
+        ("/etc/ntp/keys", True),
+        ("/etc/apt/keys", False),
+        ("/etc/corosync/authkey", True),
+        ("/root/.google_authenticator", True),
+        ("/var/lib/bind/Kexample.+008+1.private", True),
     ],
 )
 def test_files_that_are_secrets_are_known_by_name(path: str, private: bool) -> None:
