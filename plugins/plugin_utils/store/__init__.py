@@ -69,6 +69,11 @@ def connect_expiry(url: str) -> FileStore:
     return FileStore(_file_path(url))
 
 
+def folder_of(url: str) -> Path:
+    """The folder that a ``file://`` URL names; raises PolicyError where it names none."""
+    return _file_path(url)
+
+
 def _open_s3(url: str, settings: Mapping[str, t.Any] | None, context: Mapping[str, str] | None) -> Store:
     from .s3 import S3Store
     from .s3_settings import S3Settings, read_bucket

@@ -318,6 +318,27 @@ class Store(abc.ABC):
             self._bring_back(name, version, days, tier)
             return self._head(name, version)
 
+    def may_put(self, name: str) -> bool | None:
+        """Try whether this identity may put an object of that name, without putting one; None where it is not tried.
+
+        A server is asked to begin a put that is given up at once. Nothing is locked, and nothing is left.
+        """
+        validate_name(name)
+        with self._mapped("try to put", name):
+            return self._may_put(name)
+
+    def may_delete(self, name: str) -> bool | None:
+        """Try whether this identity may remove a version of that name; None where it is not tried.
+
+        :param name: one that nothing has, so that there is nothing to remove whatever the answer.
+        :raises StoreError: there is something of that name: nothing was tried.
+        """
+        validate_name(name)
+        with self._mapped("try to remove", name):
+            if next(self._list(name), None) is not None:
+                raise StoreError("only a name that nothing has is tried", item=name)
+            return self._may_delete(name)
+
     def _mapped_list(self, prefix: str) -> Iterator[Listed]:
         with self._mapped("list"):
             yield from self._list(prefix)
@@ -359,6 +380,14 @@ class Store(abc.ABC):
 
     def _prove_governance(self) -> None:  # noqa: B027
         """Nothing, where locks have no modes."""
+
+    def _may_put(self, name: str) -> bool | None:
+        """Not tried, where nothing refuses."""
+        return None
+
+    def _may_delete(self, name: str) -> bool | None:
+        """Not tried, where nothing removes."""
+        return None
 
     def _bring_back(self, name: str, version: str, days: int, tier: str) -> None:
         """Asked for what is archived, and not on its way, alone."""

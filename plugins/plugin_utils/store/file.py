@@ -160,6 +160,20 @@ class FileStore(Store):
                     if stat.S_ISREG(status.st_mode) and _moment(status.st_mtime_ns) < now - _LEFTOVER:
                         os.unlink(entry.name, dir_fd=incoming)
 
+    def _may_put(self, name: str) -> bool | None:
+        """By the rights on the folders, as the system judges them for this user; nothing is written."""
+        incoming = self.root / _INCOMING
+        return _may_write(incoming if incoming.is_dir() else self.root) and self._may_delete(name)
+
+    def _may_delete(self, name: str) -> bool | None:
+        """As :meth:`_may_put`: who may make a file in a folder may remove one there, whatever its lock says."""
+        here = self.root
+        for segment in name.split("/")[:-1]:
+            if not (here / segment).is_dir():
+                break
+            here /= segment
+        return _may_write(here)
+
     def _put(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
         folder, last = _split(name)
         file = f"{last}@{to_name(lock_until)}.{secrets.token_hex(8)}"
@@ -310,6 +324,10 @@ class FileStore(Store):
             item=name,
             remedy="Look at this place by hand; symlinks below a repository are not followed",
         )
+
+
+def _may_write(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping
 from ..errors import (
     CorruptError,
     DeniedError,
+    ExpiredError,
     NotLockedError,
     ObjectMissingError,
     StoreError,
@@ -190,6 +191,24 @@ class S3Store(Store):
         return s3_proof.put_probe(
             self._call, key=key, mode=mode, now=self._clock(), location=self.location, server=self._client
         )
+
+    # what this identity may, tried
+
+    def _may_put(self, name: str) -> bool | None:
+        self._require_lock()
+        until = self._clock() + dt.timedelta(seconds=s3_proof.LOCKED_SECONDS)
+        lock = {"ObjectLockMode": COMPLIANCE, "ObjectLockRetainUntilDate": whole(until)}
+        try:
+            started = self._call("create_multipart_upload", "try to put", name, Key=self._key(name), **lock)
+        except ExpiredError:
+            raise
+        except DeniedError:
+            return False
+        self._abort(name, {"Key": self._key(name), "UploadId": str(started.data.get("UploadId"))})
+        return True
+
+    def _may_delete(self, name: str) -> bool | None:
+        return s3_proof.may_delete(self._call, key=self._key(name))
 
     # puts
 

@@ -16,7 +16,7 @@ import secrets
 import typing as t
 from collections.abc import Callable
 
-from ..errors import NotLockedError
+from ..errors import DeniedError, ExpiredError, NotLockedError
 from .s3_client import Client, Reply
 
 # long enough for every try below on a slow link, and soon over
@@ -90,6 +90,21 @@ def prove_lock(call: Callable[..., Reply], probe: Probe, *, location: str, serve
             raise _not_held(location, server, fault)
     if call("get_object", "read the probe", expect=(404,), body=True, **which).data.get("Body") != data:
         raise _not_held(location, server, "has changed what is locked")
+
+
+def may_delete(call: Callable[..., Reply], *, key: str) -> bool:
+    """Whether who asks may remove versions of objects, found out on one that is not there.
+
+    :param key: which nothing has. The version that is named, ``null``, is that of what was put before there were
+        versions: of such a key there is none, and a delete that names a version puts no marker.
+    """
+    try:
+        call("delete_object", "try to remove a version", expect=(404,), Key=key, VersionId="null")
+    except ExpiredError:
+        raise
+    except DeniedError:
+        return False
+    return True
 
 
 def prove_governance(call: Callable[..., Reply], probe: Probe, *, location: str, server: Client) -> None:

@@ -94,6 +94,12 @@ class WrapperStore(Store):
     def _prove_governance(self) -> None:
         self._inner.prove_governance()
 
+    def _may_put(self, name: str) -> bool | None:
+        return self._inner.may_put(name)
+
+    def _may_delete(self, name: str) -> bool | None:
+        return self._inner.may_delete(name)
+
     def _get(self, name: str, version: str | None) -> bytes:
         return self._inner.get(name, version=version)
 
@@ -134,6 +140,12 @@ class RetryStore(WrapperStore):
 
     def _prove_governance(self) -> None:
         self._again(self._inner.prove_governance)
+
+    def _may_put(self, name: str) -> bool | None:
+        return self._again(lambda: self._inner.may_put(name))
+
+    def _may_delete(self, name: str) -> bool | None:
+        return self._again(lambda: self._inner.may_delete(name))
 
     def _put(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
         return self._put_again(name, stream, lock_until, governance=False)
@@ -185,6 +197,14 @@ class GuardedStore(WrapperStore):
         super().__init__(inner)
         self._may_write = may_write
 
+    def _may_put(self, name: str) -> bool | None:
+        self._may_write()
+        return self._inner.may_put(name)
+
+    def _may_delete(self, name: str) -> bool | None:
+        self._may_write()
+        return self._inner.may_delete(name)
+
     def _put(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
         self._may_write()
         return self._inner.put_new(name, stream, lock_until=lock_until)
@@ -211,6 +231,14 @@ class DryRunStore(WrapperStore):
     def __init__(self, inner: Store) -> None:
         super().__init__(inner)
         self._own = MemoryStore(inner.location, now=inner.clock)
+
+    def _may_put(self, name: str) -> bool | None:
+        """Not tried: the store inside is asked for nothing that writes."""
+        return None
+
+    def _may_delete(self, name: str) -> bool | None:
+        """Not tried, as that."""
+        return None
 
     def _put(self, name: str, stream: t.BinaryIO, lock_until: dt.datetime) -> Stored:
         return self._own.put_new(name, stream, lock_until=lock_until)

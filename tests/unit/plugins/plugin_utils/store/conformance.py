@@ -254,6 +254,17 @@ class StoreContract:
         assert [store.with_lock(listed) for listed in store.list()] == [before]
         assert store.get(NAME) == b"one"
 
+    def test_what_may_be_done_is_tried_and_leaves_nothing(self, store: Store) -> None:
+        stored = put(store, NAME, b"one")
+        assert store.may_put(f"{NAME}x") in (True, None)
+        assert store.may_delete(f"{NAME}x") in (True, False, None)
+        with pytest.raises(StoreError, match="nothing has"):
+            store.may_delete(NAME)
+        assert [(listed.name, listed.version, listed.marker) for listed in store.list()] == [
+            (NAME, stored.version, False)
+        ]
+        assert store.get(NAME) == b"one"
+
     def test_a_version_belongs_to_its_name(self, store: Store) -> None:
         stored = put(store, "a", b"x")
         put(store, "b", b"y")

@@ -470,6 +470,18 @@ def without_privileges(work: Callable[[], None]) -> int:
     return in_child(drop)
 
 
+def test_what_may_be_done_is_what_the_folders_allow_this_user(store: FileStore, read_only: FileStore) -> None:
+    put(store, NAME, b"sealed")
+    before = files(store)
+    assert (store.may_put("points/x/y"), store.may_delete(f"{NAME}x")) == (True, True)
+    assert files(store) == before
+
+    def work() -> None:
+        assert (read_only.may_put("points/x/y"), read_only.may_delete(f"{NAME}x")) == (False, False)
+
+    assert without_privileges(work) == 0
+
+
 def test_read_only_root_reads_and_says_denied(read_only: FileStore) -> None:
     def work() -> None:
         assert read_only.get(NAME) == b"sealed"

@@ -41,6 +41,12 @@ def test_file_url_is_decoded(tmp_path: Path) -> None:
     assert connect(url_of(root)).get("x") == b"data"
 
 
+def test_the_folder_of_a_url_is_where_the_store_is(tmp_path: Path) -> None:
+    assert store_package.folder_of(url_of(tmp_path / "a b")) == tmp_path / "a b"
+    with pytest.raises(PolicyError):
+        store_package.folder_of("s3://bucket/prefix")
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [

@@ -222,6 +222,32 @@ def test_guard_that_raises_stops_the_write_and_is_passed_on(inner: FaultyStore) 
     assert store.get("a") == b"data"
 
 
+class Allowing(MemoryStore):
+    """Lets everybody do everything."""
+
+    def _may_put(self, name: str) -> bool:
+        return True
+
+    def _may_delete(self, name: str) -> bool:
+        return True
+
+
+def test_what_may_be_done_is_asked_of_the_store_inside_but_in_a_dry_run_and_by_who_was_left() -> None:
+    inner = Allowing(now=lambda: LOCK)
+    for store in (RetryStore(inner), GuardedStore(inner, lambda: None)):
+        assert (store.may_put("a"), store.may_delete("a")) == (True, True)
+    dry = DryRunStore(inner)
+    assert (dry.may_put("a"), dry.may_delete("a")) == (None, None)
+
+    def gone() -> None:
+        raise RunAbandonedError("the controlling process is gone")
+
+    guarded = GuardedStore(inner, gone)
+    for attempt in (guarded.may_put, guarded.may_delete):
+        with pytest.raises(RunAbandonedError):
+            attempt("a")
+
+
 def test_guard_is_asked_before_a_retrieval_that_is_paid_for(inner: FaultyStore) -> None:
     version = put(inner, "a", b"data").version
     asked: list[int] = []
