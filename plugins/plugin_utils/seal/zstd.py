@@ -17,6 +17,9 @@ try:
 except ImportError:
     zstandard = None  # type: ignore[assignment]
 
+# what it becomes is counted after each piece, and a block of four bytes can become 128 KiB (RFC 8878, 3.1.1.2)
+_PIECE = 1 << 8
+
 
 def compress(data: bytes, *, level: int = 3) -> bytes:
     """Return one frame that states its content's size and ends in its checksum.
@@ -69,6 +72,42 @@ def decompress(data: bytes, *, limit: int) -> bytes:
         return bytes(zstd.ZstdDecompressor().decompress(data, allow_extra_data=False))
     except zstd.ZstdError as e:
         raise _damaged() from e
+
+
+def decompress_any(data: bytes, *, limit: int) -> bytes:
+    """Return the content of frames that another program made, which need not state their size or have a checksum.
+
+    :param limit: the most bytes the content, and the window of a frame, may have.
+    :raises HostileArchiveError: it has more.
+    :raises IntegrityError: damaged, cut off, or not zstd at all.
+    """
+    zstd = _library()
+    # a window is a power of two, of 1 KiB at least
+    window = max(1 << 10, 1 << max(limit, 1).bit_length())
+    found: list[bytes] = []
+    left, at = limit, 0
+    try:
+        # frames may be many and small: what is left of them is never copied
+        while at < len(data):
+            frame = zstd.ZstdDecompressor(max_window_size=min(window, 1 << 31)).decompressobj()
+            while at < len(data):
+                given = data[at : at + _PIECE]
+                at += len(given)
+                piece = frame.decompress(given)
+                left -= len(piece)
+                if left < 0:
+                    raise HostileArchiveError(f"the zstd frames hold more than the {limit} bytes allowed here")
+                found.append(piece)
+                if frame.eof:
+                    at -= len(frame.unused_data)
+                    break
+            else:
+                raise _damaged()
+    except zstd.ZstdError as e:
+        raise _damaged() from e
+    if not data:
+        raise _damaged()
+    return b"".join(found)
 
 
 def _damaged() -> IntegrityError:

@@ -128,6 +128,35 @@ def test_what_is_no_frame(data: bytes) -> None:
         zstd.decompress(data, limit=10_000)
 
 
+class TestOfOtherPrograms:
+    """Frames as zstd(1) writes them from a pipe, one after the other."""
+
+    def test_without_size_and_checksum(self) -> None:
+        frame = zstandard.ZstdCompressor(write_checksum=False, write_content_size=False).compress(PLAIN)
+        assert zstd.decompress_any(frame, limit=len(PLAIN)) == PLAIN
+        assert zstd.decompress_any(frame + zstd.compress(b"more"), limit=10_000) == PLAIN + b"more"
+
+    @pytest.mark.parametrize("count", [3, 20_000])
+    def test_of_many_small_frames(self, count: int) -> None:
+        # of these a whole archive can be made: the time that they take grows as their number does
+        data = zstd.compress(b"") * count + zstd.compress(b"x") * 100
+        assert zstd.decompress_any(data, limit=100) == b"x" * 100
+
+    def test_no_more_than_is_allowed(self) -> None:
+        with pytest.raises(HostileArchiveError, match="more than"):
+            zstd.decompress_any(zstd.compress(PLAIN), limit=len(PLAIN) - 1)
+
+    @pytest.mark.parametrize("tail", [b"\0", b"garbage", zstd.compress(PLAIN)[:-1]])
+    def test_what_is_not_whole(self, tail: bytes) -> None:
+        for data in (tail, zstd.compress(PLAIN) + tail):
+            with pytest.raises(IntegrityError):
+                zstd.decompress_any(data, limit=10_000)
+
+    def test_nothing(self) -> None:
+        with pytest.raises(IntegrityError):
+            zstd.decompress_any(b"", limit=1)
+
+
 def test_without_zstandard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zstd, "zstandard", None)
     with pytest.raises(DependencyMissingError, match="zstandard"):
