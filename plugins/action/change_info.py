@@ -22,6 +22,7 @@ class ActionModule(HoldfastAction):
         **tickets.TICKETS,
         "id": {"type": "str", "required": True},
         "operation": {"type": "str", "choices": list(OPERATIONS), "default": "backup"},
+        "subject": {"type": "str", "choices": ["host", "repository"], "default": "host"},
         "require": {"type": "bool", "default": False},
     }
 

@@ -26,5 +26,5 @@ class ActionModule(HoldfastAction):
         """Read this run's points, and write the note where it is not there."""
         keeper = tickets.keeper(options)
         repository = options.reading().repository(check=True)
-        done = change_note.note(repository, keeper, options["id"], run.RUN_ID, check=options.check)
+        done = change_note.note(repository, keeper, options["id"], run.RUN_ID, options.state_dir, check=options.check)
         return change_results.noted(done, check=options.check)

@@ -37,6 +37,13 @@ options:
     type: str
     choices: [backup, restore]
     default: backup
+  subject:
+    description:
+      - What is to be changed. V(repository) holds the change against what O(tickets.repository) says, and its items
+        against the name of the repository, as tasks do that change its root, bucket or keyring.
+    type: str
+    choices: [host, repository]
+    default: host
   require:
     description: Fail the task where the gate of the operation would refuse it.
     type: bool

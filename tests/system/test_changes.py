@@ -213,3 +213,35 @@ def test_a_host_that_the_change_does_not_name_stops_it_for_all(changed: Lab) -> 
     assert stopped.states(refused) == {"web1": "ok", "web2": "failed"}
     assert not stopped.all("edit")
     assert not changed.points()
+
+
+def test_roles_are_held_against_their_ticket_and_a_restore_says_that_it_begins(changed: Lab) -> None:
+    back_up(changed, "CHG1").ok()
+    changed.hosts = ["web1"]
+    changed.change("web1")
+    file = changed.path / "tickets.yml"
+    file.write_text(file.read_text() + yaml.safe_dump([ticket("CHG4", "lab")]))
+
+    def role(name: str, **given: t.Any) -> dict[str, t.Any]:
+        return {"name": name, "ansible.builtin.include_role": {"name": f"holdfast.config.{name}"}, "vars": given}
+
+    def refused(task: dict[str, t.Any]) -> dict[str, t.Any]:
+        return {"block": [task], "rescue": [{"name": "refused", "ansible.builtin.debug": {}}]}
+
+    verify = {"verify_level": "signatures"}
+    restore = {"restore_in_place": True, "restore_change_id": "CHG1"}
+    tasks = [
+        refused(role("verify", **verify, verify_change_id="CHG1")),
+        role("verify", **verify, verify_change_id="CHG4"),
+        refused(role("restore", **restore, restore_under_change="CHG4")),
+        role("restore", **restore, restore_under_change="CHG2"),
+    ]
+    run = changed.play(tasks).ok()
+    assert len(run.all("refused")) == 2
+    assert "a verify is not permitted: change CHG1 does not name this repository" in run.output
+    assert "change CHG4 does not name this host" in run.output
+    told, refusals = events.events(changed.repository())
+    (begun,) = (event for event in told if event.host)
+    assert refusals == ()
+    assert (begun.event, begun.host, begun.detail["change"]["id"]) == (events.INTENT, "web1", "CHG2")
+    assert begun.detail["actor"]["user"]

@@ -163,7 +163,7 @@ def slices(lab: Lab) -> Run:
     return run
 
 
-def runner(lab: Lab, *, env: Mapping[str, str] | None = None) -> Run:
+def runner(lab: Lab, *, env: Mapping[str, str] | None = None, extra_vars: Mapping[str, t.Any] | None = None) -> Run:
     """The same by ansible-runner, which AWX runs too; content must stand in none of its artifacts."""
     private = lab.path / "runner"
     for folder in ("project", "inventory", "env"):
@@ -171,6 +171,7 @@ def runner(lab: Lab, *, env: Mapping[str, str] | None = None) -> Run:
     lab.write_inventory()
     (lab.path / "inventory.yml").rename(private / "inventory" / "hosts.yml")
     (private / "project" / "play.yml").write_text(json.dumps(as_plays(RUN)))
+    (private / "env" / "extravars").write_text(json.dumps(extra_vars or {}))
     kept = private / "tasks.jsonl"
     given = {**lab.environment(lab.path / "run"), "COLLECT_TO": str(kept), **(env or {})}
     # the python of the tests: where ansible-runner is missing it says so
@@ -195,6 +196,39 @@ def runner(lab: Lab, *, env: Mapping[str, str] | None = None) -> Run:
     return Run(process.returncode, output, (), {r["point"]: r for r in json.loads(found.read_text())}, found.parent)
 
 
+# what a point says of a job of AWX
+JOB = {
+    "awx_user": "alice",
+    "awx_job": "4711",
+    "awx_job_template": "Back up",
+    "awx_workflow": "Nightly",
+    "launch_type": "scheduled",
+    "schedule": "02:00",
+    "identity_source": "awx",
+    "revision": "0" * 40,
+}
+
+
+def of_a_job() -> dict[str, t.Any]:
+    """The variables that AWX gives each job, under the names that it has and the ones that it had."""
+    said = {
+        "job_id": 4711,
+        "job_launch_type": "scheduled",
+        "job_template_id": 9,
+        "job_template_name": "Back up",
+        "workflow_job_id": 4710,
+        "workflow_job_name": "Nightly",
+        "schedule_id": 3,
+        "schedule_name": "02:00",
+        "user_id": 1,
+        "user_name": "alice",
+        "user_email": "alice@example.com",
+        "inventory_id": 2,
+        "project_revision": "0" * 40,
+    }
+    return {f"{product}_{name}": value for product in ("awx", "tower") for name, value in said.items()}
+
+
 def awx(lab: Lab) -> Run:
     """As a job of AWX: its variables, colour, no state but what the job makes in its own folder."""
     home = lab.path / "runner"
@@ -207,6 +241,7 @@ def awx(lab: Lab) -> Run:
             "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
             "ANSIBLE_NOCOLOR": "",
             "ANSIBLE_REMOTE_TEMP": str(home / "remote"),
+            "AWX_HOST": "https://awx.example.com",
             "AWX_PRIVATE_DATA_DIR": str(home),
             "HOLDFAST_STATE_DIR": "",
             "HOME": str(home),
@@ -215,7 +250,11 @@ def awx(lab: Lab) -> Run:
             "MAX_EVENT_RES": "700000",
             "PROJECT_REVISION": "0" * 40,
         },
+        extra_vars=of_a_job(),
     )
+    (point,) = lab.points()
+    told = {name: value for name, value in point.body.actor.items() if name in (*JOB, "trigger")}
+    assert told == {**JOB, "trigger": {"kind": "schedule", "id": point.statement.run}}
     made = {Path(path).parts[0] for path in tree(lab.path).keys() - before.keys()}
     assert made == {"runner", "repository"}
     return run

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import abc
+import datetime as dt
 import typing as t
 from collections.abc import Mapping
 
@@ -14,14 +15,21 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..errors import HoldfastError
+from . import tickets
 from .options import Options
 
 
 class HoldfastAction(ActionBase, abc.ABC):
-    """An action that is a sentence: subclasses state their options and implement :meth:`act`."""
+    """An action that is a sentence: subclasses state their options and implement :meth:`act`.
+
+    ``WORK`` is what an action does to the repository as a whole, which the task's change must permit before it acts;
+    ``CHANGES`` says that it changes what it is made of.
+    """
 
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {}
     CONSTRAINTS: t.ClassVar[Mapping[str, t.Any]] = {}
+    WORK: t.ClassVar[str] = ""
+    CHANGES: t.ClassVar[bool] = False
     _supports_check_mode = True
     _supports_async = False
     _requires_connection = False
@@ -35,16 +43,28 @@ class HoldfastAction(ActionBase, abc.ABC):
             args, lambda name: self._variable(variables, name), check=bool(self._task.check_mode), names=variables
         )
         try:
-            return self.act(options, variables)
+            self._permit(options)
+            result = self.act(options, variables)
         except HoldfastError as e:
             # a dead host stays "unreachable" to Ansible, whose own words of it were kept from a log
             if isinstance(e.__cause__, AnsibleConnectionFailure):
                 raise AnsibleConnectionFailure(str(e)) from None
             raise AnsibleActionFail(str(e), result={**e.details, "remedy": e.remedy or ""}) from None
+        if args.get("display"):
+            # what the next host's begins after
+            self._display.display("\n".join([*result["report"], ""]))
+        return result
 
     @abc.abstractmethod
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Do what the action is for and return its result."""
+
+    def _permit(self, options: Options) -> None:
+        """Raise where the task's change does not permit the work."""
+        if self.WORK:
+            now = dt.datetime.now(dt.timezone.utc)
+            for warning in tickets.permit_work(options, self.WORK, now, changes=self.CHANGES):
+                self._display.warning(warning)
 
     def _variable(self, task_vars: Mapping[str, t.Any], name: str) -> t.Any:
         return self._templar.template(task_vars[name]) if name in task_vars else None

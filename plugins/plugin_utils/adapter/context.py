@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import getpass
@@ -14,6 +15,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 import typing as t
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +24,7 @@ from ansible import context
 
 from ..errors import FormatError
 from ..keyring.base import Keyring
+from ..keyring.vault_settings import from_environment
 from ..model import instant
 from ..model.policy import Finding, refuse
 from ..tickets.base import Provider
@@ -52,6 +55,11 @@ _LAUNCHED = {"scheduled": "schedule", "webhook": "webhook", "relaunch": "relaunc
 _MOST_PARENTS = 20
 _REFS_BYTES = 4 * 1024 * 1024
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+# a token of an identity provider is a few KiB
+_LONGEST_TOKEN = 32 * 1024
+_STATUS_SECONDS = 10
+# configuration of git that is of a checkout, and not of a user
+_OWN = ("local", "worktree")
 
 
 def who(task_vars: Mapping[str, t.Any]) -> dict[str, str]:
@@ -79,13 +87,15 @@ def actor(
     :param check: whether it is in check mode, which is part of what it is about.
     """
     told = {name: _first(task_vars, variables) for name, variables in _AWX.items()}
+    claims = _claims()
     occasion = {"kind": _LAUNCHED.get(told["launch_type"], MANUAL), "id": run.RUN_ID, **(trigger or {})}
     return {
         **who(task_vars),
         **_lines(
             {
                 **told,
-                "identity_source": "awx" if _is_job(told["awx_job"]) else "os",
+                **claims,
+                "identity_source": "awx" if _is_job(told["awx_job"]) else "oidc" if claims else "os",
                 "address": os.environ.get("SSH_CONNECTION", "").partition(" ")[0],
                 "revision": _revision(task_vars, job=_is_job(told["awx_job"])),
                 "playbook": _playbook(),
@@ -148,6 +158,8 @@ def begin(
         tickets=tickets,
         actor=actor(task_vars, options.trigger(), expected=expected, check=options.check),
         alias=alias,
+        aliases=options.aliases(),
+        secret_evidence=options.secret_evidence,
         check=options.check,
     )
     return events.announce(folder, repository, keyring, opened)
@@ -197,7 +209,60 @@ def _revision(task_vars: Mapping[str, t.Any], *, job: bool) -> str:
     if job and told:
         return told
     folder = task_vars.get("playbook_dir")
-    return _commit(Path(folder)) if isinstance(folder, str) else ""
+    commit = _commit(Path(folder)) if isinstance(folder, str) else ""
+    return f"{commit}-dirty" if commit and _is_dirty(str(folder)) else commit
+
+
+def _is_dirty(folder: str) -> bool:
+    """Whether files that git knows there have changed since; no where git cannot say."""
+    # what a checkout configures must not be run for a look at it: by pairs of where that stands, and what it is called
+    status, told = _git(folder, "config", "-z", "--show-scope", "--name-only", "--get-regexp", r"^filter\.")
+    names = told.split("\0")[:-1]
+    filters = {name.rpartition(".")[0] for scope, name in zip(names[::2], names[1::2], strict=False) if scope in _OWN}
+    # none is 1; and one of such a name cannot be switched off
+    if status not in (0, 1) or any("=" in name for name in filters):
+        return False
+    still = ["core.fsmonitor=false", "core.hooksPath=/dev/null"]
+    still += [f"{name}.{what}" for name in sorted(filters) for what in ("clean=", "process=", "required=false")]
+    switches = [word for setting in still for word in ("-c", setting)]
+    looked = _git(folder, *switches, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
+    return looked[0] == 0 and bool(looked[1])
+
+
+def _git(folder: str, *asked: str) -> tuple[int, str]:
+    """How git ends, and what it prints; -1 where there is none, or not in time."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    try:
+        found = subprocess.run(  # a list, and no shell
+            ("git", "-C", folder, *asked),
+            env={**kept, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_STATUS_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return -1, ""
+    return found.returncode, found.stdout.decode("utf-8", "surrogateescape")
+
+
+def _claims() -> dict[str, str]:
+    """Who an identity provider says this is, by the token that the run was given; empty without one.
+
+    Its signature is not looked at: where the keyring logs in with it, Vault has verified it.
+    """
+    token = os.environ.get("HOLDFAST_ID_TOKEN") or from_environment("jwt", os.environ) or ""
+    parts = token.strip().split(".")
+    if len(parts) != 3 or len(token) > _LONGEST_TOKEN:
+        return {}
+    try:
+        said = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    named = {"oidc_issuer": "iss", "oidc_subject": "sub"}
+    claims = {name: said.get(claim) for name, claim in named.items()} if isinstance(said, Mapping) else {}
+    return {name: claim for name, claim in claims.items() if isinstance(claim, str) and claim}
 
 
 def _commit(folder: Path) -> str:

@@ -32,12 +32,12 @@ def looked_up(change: Mapping[str, t.Any], provider: Provider | None, now: dt.da
 
     Without a *provider* it stays as it was given: nobody keeps tickets here.
     """
-    given = {key: value for key, value in change.items() if key not in (TICKET, UNVERIFIED, REFUSED)}
+    given = unnamed(change, kept=False)
     if provider is None:
         return given
     ticket_id = given.get("id")
     if not ticket_id:
-        return {**given, UNVERIFIED: _NO_ID}
+        return unnamed(given, kept=True)
     try:
         ticket = provider.fetch(str(ticket_id))
     except TicketServerError as e:
@@ -45,6 +45,12 @@ def looked_up(change: Mapping[str, t.Any], provider: Provider | None, now: dt.da
     except TicketError as e:
         return {**given, REFUSED: e.message}
     return {**given, TICKET: facts(ticket, now)}
+
+
+def unnamed(change: Mapping[str, t.Any], *, kept: bool) -> dict[str, t.Any]:
+    """The change without what somebody else says of a ticket; *kept* is whether tickets are kept, and none is named."""
+    given = {key: value for key, value in change.items() if key not in (TICKET, UNVERIFIED, REFUSED)}
+    return {**given, UNVERIFIED: _NO_ID} if kept else given
 
 
 def as_judged(change: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
@@ -108,21 +114,25 @@ def permit(
     *,
     operation: str,
     now: dt.datetime,
-    host: str,
+    host: str | None,
     host_names: Collection[str],
+    work: str = "",
 ) -> None:
     """Raise ChangeRefusedError where the change does not permit the operation on that host.
 
     :param change: as :func:`looked_up` gives it.
     :param rules: of the tiers that the operation is about: each must permit it.
     :param operation: BACKUP or RESTORE.
+    :param host: None for what is about the repository as a whole, whose names *host_names* are then.
     :param host_names: what configuration items may call the host.
+    :param work: what is to be done, for the message; without it the operation.
     """
-    found = refusals(change, rules, operation=operation, now=now, host_names=host_names)
+    subject = "this repository" if host is None else "this host"
+    found = refusals(change, rules, operation=operation, now=now, host_names=host_names, subject=subject)
     if found:
         remedies = " ".join(dict.fromkeys(refusal.remedy for refusal in found))
         raise ChangeRefusedError(
-            f"a {operation} is not permitted: {' and '.join(refusal.what for refusal in found)}",
+            f"{work or f'a {operation}'} is not permitted: {' and '.join(refusal.what for refusal in found)}",
             host=host,
             item=str(change.get("id") or "holdfast_change"),
             remedy=f"Nothing was touched. {remedies}",
@@ -136,6 +146,7 @@ def refusals(
     operation: str,
     now: dt.datetime,
     host_names: Collection[str],
+    subject: str = "this host",
 ) -> tuple[Refusal, ...]:
     """Why a change does not permit the operation, each reason once; nothing where it does.
 
@@ -145,7 +156,7 @@ def refusals(
     for rule in rules:
         asked = rule.backup if operation == BACKUP else rule.restore
         if asked != RECORD:
-            for refusal in _refusals(change, rule, asked, operation, now, host_names):
+            for refusal in _refusals(change, rule, asked, operation, now, host_names, subject):
                 found.setdefault(refusal.what, refusal)
     return tuple(found.values())
 
@@ -157,15 +168,17 @@ def _refusals(
     operation: str,
     now: dt.datetime,
     host_names: Collection[str],
+    subject: str,
 ) -> tuple[Refusal, ...]:
     if not change.get("id"):
         remedy = 'Name it: -e \'{"holdfast_change": {"id": "CHG0031337"}}\'.'
-        return (Refusal("its tier takes a change, and none is named", remedy),) if asked == REQUIRE else ()
+        taker = "its tier" if subject == "this host" else subject
+        return (Refusal(f"{taker} takes a change, and none is named", remedy),) if asked == REQUIRE else ()
     if change.get(REFUSED):
         return (Refusal(str(change[REFUSED]), "Name the change that this run belongs to."),)
     ticket = ticket_of(change)
     if ticket is not None:
-        return judge(ticket, rule, now=now, host_names=host_names, operation=operation)
+        return judge(ticket, rule, now=now, host_names=host_names, operation=operation, subject=subject)
     unverified = change.get(UNVERIFIED)
     # where nobody keeps tickets, what is named is believed
     if unverified is None or (operation == BACKUP and rule.unreachable != REFUSE):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 from ..errors import PolicyError
 from ..model import instant
@@ -14,6 +15,7 @@ from ..tickets.base import Provider
 from . import points
 from .points import Point
 from .repository import Repository
+from .run_folder import PointFolder
 
 # hosts named in a note; a ticket is no inventory
 _NAMED = 20
@@ -28,12 +30,17 @@ class Noted:
     written: bool
 
 
-def note(repository: Repository, keeper: Provider, ticket_id: str, run: str, *, check: bool = False) -> Noted:
+def note(
+    repository: Repository, keeper: Provider, ticket_id: str, run: str, state_dir: Path, *, check: bool = False
+) -> Noted:
     """Write into a ticket which points a run sealed under it; once, however often it is asked for.
 
-    The note's key is the id of the run's last point under that change: a point that is sealed later is another note.
+    The note's key is the id of the run's last point under that change: a point that is sealed later is another note. No
+    server of tickets writes what is not there yet in one call. Nobody but the run writes notes of its points, so its
+    processes do that one after the other.
 
     :param run: the id of the run.
+    :param state_dir: the folder of all runs.
     :param check: write nothing.
     :raises PolicyError: the run has no believed point under that change.
     :raises TicketError, TicketServerError: the note could not be written.
@@ -49,7 +56,10 @@ def note(repository: Repository, keeper: Provider, ticket_id: str, run: str, *, 
         )
     ordered = tuple(sorted(found, key=lambda point: (point.body.sealed_at, point.id)))
     text = "\n".join(_lines(ordered))
-    return Noted(ordered, text, not check and keeper.note(ticket_id, text, ordered[-1].id))
+    if check:
+        return Noted(ordered, text, written=False)
+    with PointFolder(state_dir, run, ordered[-1].body.point).locked():
+        return Noted(ordered, text, keeper.note(ticket_id, text, ordered[-1].id))
 
 
 def _lines(found: tuple[Point, ...]) -> list[str]:

@@ -4,7 +4,8 @@
 
 """What runs say of themselves, signed: that one begins, that it ended without a seal, what it saw that nobody allowed.
 
-Of a run that sealed the signed recovery point is the end: it has the same run and name.
+Of a run that sealed the signed recovery point is the end: it has the same run and name. Of a restore its record is,
+which names what said that it begins.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..keyring.base import Keyring
 from ..model import instant
 from ..model.record import AUDIT, Record
 from ..store.base import Listed
-from . import points, records, run_folder, seal_point
+from . import objects, points, records, run_folder, seal_point
 from .repository import Repository
 from .run_folder import OpenPoint, PointFolder
 
@@ -33,6 +34,9 @@ UNAUTHORISED_CHANGE = "unauthorised-change"
 NOTHING = "nothing-captured"
 UNSEALED = "unsealed"
 INTERRUPTED = "interrupted"
+# and a restore that left no record
+UNRECORDED = "unrecorded"
+UNFINISHED = "unfinished"
 
 # a run that has said nothing more for so long has ended without saying so
 OVERDUE = dt.timedelta(days=1)
@@ -60,6 +64,11 @@ class Event:
         return str(self.subject.get("run", "")), str(self.subject.get("point", ""))
 
     @property
+    def host(self) -> str:
+        """The host whose restore it is about; empty where it is about none."""
+        return str(self.subject.get("host", "")) if self.event in (INTENT, ENDED) else ""
+
+    @property
     def spoken(self) -> str:
         """Who began what, when; for an intent."""
         actor = self.detail.get("actor")
@@ -67,7 +76,8 @@ class Event:
         who = by.get("awx_user") or by.get("user") or "somebody"
         run, point = self.point
         where = f" on {by['controller']}" if by.get("controller") else ""
-        return f"run {run!s:.16} of {_line(who)}{_line(where)}, begun at {instant.to_text(self.at)} for {point!s:.32}"
+        what = f"the restore of {_line(self.host)}" if self.host else _line(f"{point:.32}")
+        return f"run {run!s:.16} of {_line(who)}{_line(where)}, begun at {instant.to_text(self.at)} for {what}"
 
 
 def put_event(
@@ -130,7 +140,7 @@ def events(
     :param until: none that is newer, nor any that lies more than 15 minutes ahead of the store's time.
     :param most: how many are read at most.
     """
-    last = repository.store.clock() + run_ahead()
+    last = objects.now(repository.store) + run_ahead()
     last = last if until is None else min(last, until)
     listed = _listed(repository, since, last)
     found, refused = _read(repository, listed, most)
@@ -176,19 +186,34 @@ def _read(repository: Repository, listed: Mapping[str, list[Listed]], most: int)
 
 
 def unended(
-    told: Iterable[Event], sealed: Collection[tuple[str, str]], *, now: dt.datetime, overdue: dt.timedelta = OVERDUE
+    told: Iterable[Event],
+    sealed: Collection[tuple[str, str]],
+    *,
+    now: dt.datetime,
+    overdue: dt.timedelta = OVERDUE,
+    restored: Collection[str] | None = None,
 ) -> list[Event]:
     """Intents that neither a sealed point nor an event of their end has followed, the oldest first.
 
     A point that was stored late stands beside the one that was begun, and is no end of it.
 
     :param sealed: run and name of each believed point.
-    :param overdue: for how long a run may be under way.
+    :param overdue: for how long a run, or a restore, may be under way.
+    :param restored: the intents that believed records of restores name; None where these were not read, and nothing is
+        said of restores.
     """
     known = list(told)
-    ended = {event.point for event in known if event.event == ENDED} | set(sealed)
+    ended = {event.point for event in known if event.event == ENDED and not event.host} | set(sealed)
+    closed = {str(event.subject.get("intent")) for event in known if event.event == ENDED and event.host}
+    closed |= set(restored or ())
+
+    def is_over(event: Event) -> bool:
+        if event.host:
+            return restored is None or names.parse(event.name).sha256 in closed
+        return event.point in ended
+
     open_still = [
-        event for event in known if event.event == INTENT and event.point not in ended and event.at + overdue <= now
+        event for event in known if event.event == INTENT and event.at + overdue <= now and not is_over(event)
     ]
     return sorted(open_still, key=lambda event: (event.at, event.name))
 

@@ -17,10 +17,10 @@ from ..model.component import Component
 from ..model.difference import PRIVILEGED_XATTRS, Comparison, Side, compare_trees
 from ..model.entry import Entry
 from .archived import FAILING, Retrieval, make_readable
-from .choose import Chosen, Selection, choose, under_open_restores
+from .choose import Chosen, Selection, choose, from_elsewhere, under_open_restores
 from .open_snapshot import open_all, timed
 from .repository import Repository
-from .restore_record import DIFFERENT, EQUAL, Context, Ending, put_record
+from .restore_record import DIFFERENT, EQUAL, Context, Ending, announced, put_record
 from .returning import Returning
 from .selected import parted, selected
 from .wanted import Wanted, merged, to_write
@@ -79,7 +79,7 @@ class Source:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is odd of what was chosen."""
-        return under_open_restores(self.chosen)
+        return under_open_restores(self.chosen) + from_elsewhere(self.chosen)
 
 
 def restore(
@@ -105,14 +105,32 @@ def restore(
     :raises RestoreError: the target refused or broke off; MismatchError where what came back is not what was sealed.
     """
     sealed = open_chosen(repository, keyring, host, selection, host_id, retrieval, check=check)
+    with announced(repository, keyring, host, sealed.chosen, context, check=check) as told:
+        return _restore(
+            repository, keyring, target, sealed, host=host, paths=selection.paths, context=told, check=check
+        )
+
+
+def _restore(
+    repository: Repository,
+    keyring: Keyring,
+    target: Host,
+    sealed: Source,
+    *,
+    host: str,
+    paths: Sequence[str],
+    context: Context,
+    check: bool,
+) -> Restored:
+    """The part of a restore that asks its host; as :func:`restore`."""
     seconds = sealed.seconds
     with timed(seconds, "survey"):
         survey = survey_of(target, sealed.wanted.components)
-        asked = asked_for(sealed.wanted, selection.paths, present(survey.entries), host)
+        asked = asked_for(sealed.wanted, paths, present(survey.entries), host)
         wanted, live = asked.wanted, asked.live(survey)
         before = compare(wanted.entries, live, owners=survey.privileged)
     extra = sorted(live.keys() - wanted.entries.keys())
-    warnings = sealed.warnings
+    warnings = (*sealed.warnings, *context.begun.warnings)
     record = None
     if before:
         with timed(seconds, "apply"):
@@ -128,7 +146,7 @@ def restore(
             written=len(before),
             different=len(left),
             owners=survey.privileged,
-            whole=not selection.paths,
+            whole=not paths,
         )
         record, problem = put_record(repository, keyring, host, sealed.chosen, context, ending, seconds)
         warnings += problem

@@ -42,7 +42,7 @@ from .compare import live_label, sealed_label
 from .open_snapshot import timed
 from .repository import Repository
 from .restore import Difference, Restored, Source
-from .restore_record import EQUAL, REFUSED, UNDONE, UNKNOWN, Context, Ending, put_record
+from .restore_record import EQUAL, REFUSED, UNDONE, UNKNOWN, Context, Ending, announced, put_record
 from .returning import returning
 
 _NAMED = 10
@@ -229,11 +229,12 @@ def restore_device(
     """
     item = restoring(device.platform, context.target_host).item
     sealed = sealed_text(source, item, selection.paths, context.target_host)
-    work = _Work(repository, keyring, device, source, sealed, host, context, way)
-    try:
-        return work.run(selection, check=check)
-    finally:
-        work.close()
+    with announced(repository, keyring, host, source.chosen, context, check=check) as told:
+        work = _Work(repository, keyring, device, source, sealed, host, told, way)
+        try:
+            return work.run(selection, check=check)
+        finally:
+            work.close()
 
 
 class _Work:
@@ -259,7 +260,7 @@ class _Work:
         self.context = context
         self.way = way
         self.seconds = source.seconds
-        self.warnings = list(source.warnings)
+        self.warnings = [*source.warnings, *context.begun.warnings]
         self.lines: tuple[str, ...] = ()
         self.saved = False
         self.armed = False

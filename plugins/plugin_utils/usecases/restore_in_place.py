@@ -24,7 +24,7 @@ from .compare import bring, live_label, redactors_of, sealed_label
 from .open_snapshot import add_times, timed
 from .repository import Repository
 from .restore import Asked, Difference, Restored, Source, asked_for, compare, mismatch, open_chosen, present, survey_of
-from .restore_record import EQUAL, REFUSED, UNDONE, UNKNOWN, Context, Ending, put_record
+from .restore_record import EQUAL, REFUSED, UNDONE, UNKNOWN, Context, Ending, announced, put_record
 from .returning import Returning, returning
 from .wanted import Wanted, files_only, to_write
 
@@ -114,61 +114,62 @@ def restore_in_place(
             item=texts[0],
             remedy="Restore it under another folder, and read it there.",
         )
-    with timed(sealed.seconds, "survey"):
-        survey = survey_of(target, wanted.components)
-        before = _NOTHING
-        if survey.restores and not check:
-            # what they left is neither the old state nor the new one
-            before = transaction.recover()
+    with announced(repository, keyring, host, sealed.chosen, context, check=check) as context:
+        with timed(sealed.seconds, "survey"):
             survey = survey_of(target, wanted.components)
-        plan = _plan(wanted, survey, selection.paths, way, host)
-    warnings = [*sealed.warnings, *_undeclared(wanted, way)]
-    warnings += [f"component {name} holds texts and is not restored in place" for name in texts]
-    warnings += [f"going back from an earlier restore left {path}" for path in before.left]
-    attempt = _Attempt(
-        repository,
-        keyring,
-        target,
-        transaction,
-        host,
-        context,
-        sealed,
-        plan,
-        privileged=survey.privileged,
-        whole=not selection.paths and not plan.preserved,
-        needed=bool(plan.before or plan.remove or survey.restores),
-        recovered=before.recovered,
-    )
-    comparison = None
-    if way.show:
-        with timed(sealed.seconds, "show"):
-            comparison = _shown(target, sealed, plan, way, context.target_host, selection)
-        warnings += comparison.warnings
-        if way.shown is not None:
-            way.shown(comparison)
-    if check:
-        answer = transaction.check(plan.work) if attempt.needed else _NOTHING
-        record = None
-    else:
-        answer = attempt.run()
-        answer = dataclasses.replace(answer, recovered=(*before.recovered, *answer.recovered))
-        record = attempt.record(EQUAL, answer)
-    return Restored(
-        sources=sealed.chosen,
-        before=plan.before,
-        extra=plan.extra,
-        entries=len(plan.wanted.entries),
-        proven=not check or not (plan.before or plan.remove),
-        owners=survey.privileged,
-        record=record,
-        warnings=(*warnings, *attempt.warnings, *answer.warnings),
-        seconds=sealed.seconds,
-        preserved=plan.preserved,
-        returning=plan.returning,
-        remove=plan.remove,
-        answer=answer,
-        comparison=comparison,
-    )
+            before = _NOTHING
+            if survey.restores and not check:
+                # what they left is neither the old state nor the new one
+                before = transaction.recover()
+                survey = survey_of(target, wanted.components)
+            plan = _plan(wanted, survey, selection.paths, way, host)
+        warnings = [*sealed.warnings, *context.begun.warnings, *_undeclared(wanted, way)]
+        warnings += [f"component {name} holds texts and is not restored in place" for name in texts]
+        warnings += [f"going back from an earlier restore left {path}" for path in before.left]
+        attempt = _Attempt(
+            repository,
+            keyring,
+            target,
+            transaction,
+            host,
+            context,
+            sealed,
+            plan,
+            privileged=survey.privileged,
+            whole=not selection.paths and not plan.preserved,
+            needed=bool(plan.before or plan.remove or survey.restores),
+            recovered=before.recovered,
+        )
+        comparison = None
+        if way.show:
+            with timed(sealed.seconds, "show"):
+                comparison = _shown(target, sealed, plan, way, context.target_host, selection)
+            warnings += comparison.warnings
+            if way.shown is not None:
+                way.shown(comparison)
+        if check:
+            answer = transaction.check(plan.work) if attempt.needed else _NOTHING
+            record = None
+        else:
+            answer = attempt.run()
+            answer = dataclasses.replace(answer, recovered=(*before.recovered, *answer.recovered))
+            record = attempt.record(EQUAL, answer)
+        return Restored(
+            sources=sealed.chosen,
+            before=plan.before,
+            extra=plan.extra,
+            entries=len(plan.wanted.entries),
+            proven=not check or not (plan.before or plan.remove),
+            owners=survey.privileged,
+            record=record,
+            warnings=(*warnings, *attempt.warnings, *answer.warnings),
+            seconds=sealed.seconds,
+            preserved=plan.preserved,
+            returning=plan.returning,
+            remove=plan.remove,
+            answer=answer,
+            comparison=comparison,
+        )
 
 
 def _plan(wanted: Wanted, survey: Survey, paths: Sequence[str], way: Way, host: str) -> Plan:

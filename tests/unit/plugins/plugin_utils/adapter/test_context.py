@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -22,7 +26,8 @@ COMMIT = "a" * 40
 @pytest.fixture(autouse=True)
 def no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither AWX nor a login, and no arguments of a command line."""
-    for name in ("JOB_ID", "AWX_HOST", "PROJECT_REVISION", "SSH_CONNECTION"):
+    tokens = ("HOLDFAST_ID_TOKEN", "HASHI_VAULT_JWT", "ANSIBLE_HASHI_VAULT_JWT")
+    for name in ("JOB_ID", "AWX_HOST", "PROJECT_REVISION", "SSH_CONNECTION", *tokens):
         monkeypatch.delenv(name, raising=False)
     limited(monkeypatch, "")
 
@@ -134,3 +139,72 @@ def test_only_a_job_of_awx_says_its_projects_revision(monkeypatch: pytest.Monkey
     monkeypatch.setenv("JOB_ID", "42")
     monkeypatch.setenv("AWX_HOST", "https://awx.example.com")
     assert context.actor(told)["revision"] == COMMIT
+
+
+def token(claims: t.Any) -> str:
+    spelled = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"eyJhbGciOiJSUzI1NiJ9.{spelled}.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize("variable", ["HOLDFAST_ID_TOKEN", "HASHI_VAULT_JWT"])
+def test_a_token_names_who_the_identity_provider_says_it_is_and_shows_nowhere(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    given = token({"iss": "https://gitlab.example", "sub": "project_path:ops/x\n", "email": "jane@example.com"})
+    monkeypatch.setenv(variable, given)
+    actor = context.actor({})
+    assert actor["identity_source"] == "oidc"
+    assert (actor["oidc_issuer"], actor["oidc_subject"]) == ("https://gitlab.example", "project_path:ops/x?")
+    assert "jane" not in str(actor)
+    assert given.split(".")[1] not in str(actor)
+
+
+def test_a_job_of_awx_is_of_awx_whatever_token_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_ID_TOKEN", token({"iss": "https://idp.example", "sub": "robot"}))
+    monkeypatch.setenv("JOB_ID", "42")
+    monkeypatch.setenv("AWX_HOST", "https://awx.example.com")
+    actor = context.actor(JOB)
+    assert (actor["identity_source"], actor["oidc_subject"]) == ("awx", "robot")
+
+
+@pytest.mark.parametrize(
+    "given", ["", "a.b", "a.!.c", "a.bm8=.c", token([]), token({"sub": 7}), token("x"), "a." + "A" * 40_000 + ".c"]
+)
+def test_what_is_no_token_names_nobody(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("HOLDFAST_ID_TOKEN", given)
+    assert context.actor({})["identity_source"] == "os"
+
+
+def test_a_playbook_that_was_changed_since_its_commit_is_dirty(tmp_path: Path) -> None:
+    plays = tmp_path / "plays"
+    plays.mkdir()
+    (plays / "site.yml").write_text("[]\n")
+    who = ("-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false")
+    for asked in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "x"]):
+        subprocess.run(["git", *asked], cwd=tmp_path, check=True)
+    clean = revision(plays)
+    assert len(clean) == 40
+    (plays / "beside.retry").write_text("web1\n")
+    assert revision(plays) == clean
+    (plays / "site.yml").write_text("[{}]\n")
+    assert revision(plays) == f"{clean}-dirty"
+
+
+@pytest.mark.parametrize("name", ["x", "a.b", "a=b"])
+def test_a_look_at_a_checkout_runs_nothing_of_it(tmp_path: Path, name: str) -> None:
+    run_by_git = tmp_path / "monitor"
+    run_by_git.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    run_by_git.chmod(0o755)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "config", "core.fsmonitor", str(run_by_git)], cwd=tmp_path, check=True)
+    (tmp_path / ".gitattributes").write_text(f"site.yml filter={name}\n")
+    (tmp_path / "site.yml").write_text("[]\n")
+    subprocess.run(["git", "add", "site.yml"], cwd=tmp_path, check=True)
+    for what in ("clean", "process"):
+        subprocess.run(["git", "config", f"filter.{name}.{what}", str(run_by_git)], cwd=tmp_path, check=True)
+    subprocess.run(["git", "config", f"filter.{name}.required", "true"], cwd=tmp_path, check=True)
+    # git has to look into it; what ran until now was asked for here
+    os.utime(tmp_path / "site.yml", (0, 0))
+    (tmp_path / "ran").unlink(missing_ok=True)
+    context._is_dirty(str(tmp_path))
+    assert not (tmp_path / "ran").exists()

@@ -341,7 +341,7 @@ class TestWrite:
         assert "/etc/" in str(caught.value)
         assert caught.value.remedy
         assert target.state() == before
-        assert sealed.names("records/") == []
+        assert sealed.names("records/restore/") == []
 
 
 class Tampered:
@@ -392,7 +392,7 @@ class TestMismatch:
         assert said in str(caught.value)
         assert "host h" in str(caught.value)
         assert "Do not use what was restored" in str(caught.value)
-        (name,) = sealed.names("records/")
+        (name,) = sealed.names("records/restore/")
         detail = record_format.read(sealed.store.get(name), what=name)[0].detail
         assert (detail["result"], detail["different"]) == ("different", 1)
 
@@ -498,7 +498,7 @@ class TestRecord:
     def test_it_says_what_was_restored_where(self, sealed: Lab, target: HostSite) -> None:
         restored = sealed.restore(target.root, change={"id": "CHG-2"}, target_host="other")
         assert restored.record is not None
-        (listed,) = sealed.store.list("records/")
+        (listed,) = sealed.store.list("records/restore/")
         assert listed.name == restored.record
         assert listed.lock_until == START + dt.timedelta(days=430 + 365)
         record, envelope = record_format.read(sealed.store.get(restored.record), what="record")
@@ -528,7 +528,8 @@ class TestRecord:
         store._versions = sealed.memory._versions
         restored = sealed.on(store).restore(target.root)
         assert (restored.proven, restored.record) == (True, None)
-        (warning,) = restored.warnings
+        begun, warning = restored.warnings
+        assert "the record that this restore begins was not kept" in begun
         assert "the record of this restore was not kept" in warning
         assert target.at(CONF).read_bytes() == FILES[CONF]
 
