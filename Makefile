@@ -26,24 +26,43 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.dev/tree
 export PYTHONPATH := $(CURDIR)/.dev/tree
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# The tests of what hosts and Ansible load: of the library, Ansible's edge alone.
+LOADED = $$(find tests/unit/plugins -name 'test_*.py' \( -not -path '*/plugin_utils/*' -o -path '*/adapter/*' \))
+
 # pyenv's shims name Pythons that are not there, which ends ansible-test. It takes HOME and PATH from here, little else.
 ANSIBLE_TEST = cd $(COPY) && HOME="$(CURDIR)/$(TEST_HOME)" \
 	PATH="$$(tr : '\n' <<< "$$PATH" | grep -vE 'pyenv[^/]*/shims' | paste -sd:)" ansible-test
 
-PARTS := lint unit sanity units importer molecule system attacks promises
+PARTS := lint unit sanity units importer packaging molecule system attacks promises
 
-.PHONY: help setup demo test test-next test-hosts test-root test-integration test-events servers $(PARTS) bench bench-page attacks-page duties-page platforms-page simulation changelog lock copy link clean
+.PHONY: help setup hooks demo quick test test-next test-hosts test-root test-integration test-events servers $(PARTS) bench bench-page first-hour \
+  attacks-page duties-page platforms-page docs-site simulation lab-up lab-down changelog lock copy link clean
 
+#: Begin
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^#: / { printf "\n%s\n", substr($$0, 4) } /^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.dev link ## make .venv from pinned requirements, and the link that makes this checkout holdfast.config
 	@python -c 'import sys, ansible.release as r; print("ansible-core", r.__version__, "on Python", sys.version.split()[0])'
 
+hooks: setup ## look at what is committed before each commit, by .pre-commit-config.yaml; fetches nothing
+	pre-commit install
+
 demo: $(VENV)/.runtime link ## back up this machine, change a file, restore and verify: no root, nothing needed but Python
 	python demo/run.py
 
-test: setup ## all of the tests that need Python alone: the nine parts below
+#: While you work
+quick: $(VENV)/.dev link ## seconds: the laws, and the unit tests that mirror the files that differ from main
+	python -m pytest -q -n auto $$(python tests/unit/quick.py)
+
+lab-up: $(VENV)/.dev link servers ## MinIO, Vault and a repository to use by hand, below .dev/lab; a second call tells again how
+	@python -m ansible_collections.holdfast.config.tests.lab.hand up .dev/lab
+
+lab-down: $(VENV)/.dev link ## end what lab-up started, and remove .dev/lab
+	@python -m ansible_collections.holdfast.config.tests.lab.hand down .dev/lab
+
+#: What a change must pass
+test: setup ## all of the tests that need Python alone: the ten parts below
 	@report=; trap 'printf "%b" "$$report"' EXIT; \
 	for part in $(PARTS); do \
 	  printf '\n== make %s\n' $$part; start=$$SECONDS; $(MAKE) $$part; report+="== $$part: $$((SECONDS - start)) s\n"; \
@@ -66,16 +85,18 @@ sanity: $(VENV)/.dev copy ## ansible-test sanity
 
 # ansible-test forks for each test: the library's tests, which need none of it, are run by `unit` alone.
 units: $(VENV)/.dev copy ## unit tests of what hosts and Ansible load, as ansible-test runs them
-	$(ANSIBLE_TEST) units --venv --python default --num-workers 2 --color no \
-	  $$(find tests/unit/plugins -name 'test_*.py' \( -not -path '*/plugin_utils/*' -o -path '*/adapter/*' \))
+	$(ANSIBLE_TEST) units --venv --python default --num-workers 2 --color no $(LOADED)
 
 importer: $(VENV)/.dev ## build the collection and check it as Galaxy does on upload
 	rm -rf .dev/dist && mkdir -p .dev/dist
 	ansible-galaxy collection build --output-path .dev/dist
 	cd .dev/dist && GALAXY_IMPORTER_CONFIG="$(CURDIR)/tests/galaxy-importer.cfg" python -m galaxy_importer.main *.tar.gz
 
+packaging: $(VENV)/.dev link ## installed in a bare environment, in an execution environment, beside another version
+	python -m pytest -n auto --dist loadfile tests/packaging
+
 molecule: $(VENV)/.dev link ## molecule scenarios
-	molecule test --all --exclude backup_root --exclude restore_root --exclude restore_devices --exclude backup_sshd --exclude storage --exclude keyring
+	molecule test --all --exclude backup_root --exclude restore_root --exclude restore_devices --exclude backup_sshd --exclude storage --exclude keyring --exclude awx
 
 system: $(VENV)/.dev link ## whole runs of ansible-playbook
 	python -m pytest -n auto --dist loadfile tests/system
@@ -86,6 +107,7 @@ attacks: $(VENV)/.dev link ## attacks on a repository, and what withstands or fi
 promises: $(VENV)/.dev link ## break the code once for each promise, and see its test fail
 	python -m pytest -n auto tests/promises
 
+#: Tests that need more than Python
 test-hosts: $(VENV)/.dev link ## every way to a host over SSH daemons on loopback, and every way it can fail; needs openssh-server
 	python -m pytest tests/hosts
 
@@ -100,6 +122,17 @@ test-events: $(VENV)/.dev link ## real ansible-rulebook: signed webhooks and wha
 	$(MAKE) VENV=.dev/eda PYTHON="$(CURDIR)/$(VENV)/bin/python" .dev/eda/.eda
 	python -m pytest tests/events
 
+# The library knows no Ansible: there, it and its tests are loaded; `unit` runs them.
+test-next: link ## unit tests of what Ansible loads under the newest ansible-core, or NEXT_TESTS=tests/unit; needs Python 3.12+
+	$(if $(NEXT_PYTHON),,$(error no Python 3.12 or later found: name one with NEXT_PYTHON=))
+	$(MAKE) VENV=.venv-next PYTHON="$(NEXT_PYTHON)" .venv-next/.next
+	@loaded=$$(.venv-next/bin/python -m pytest --collect-only -qq tests/unit) || { echo "$$loaded"; exit 1; }
+	.venv-next/bin/python -m pytest -n auto $(or $(NEXT_TESTS),tests/unit/test_*.py $(LOADED))
+
+servers: ## build the servers that come as Go modules, once for each version, into ~/.cache/holdfast-lab
+	@PATH="$(HOST_PATH)" nice $(PYTHON) tests/lab/go_build.py
+
+#: Pages and figures
 attacks-page: $(VENV)/.dev link servers ## try every attack on the S3 servers, and write docs/design/attacks_s3.md anew
 	python -m ansible_collections.holdfast.config.tests.integration.attacks_page
 
@@ -109,8 +142,16 @@ duties-page: $(VENV)/.dev link ## write the tables of docs/design/duties.md, and
 platforms-page: $(VENV)/.dev link ## write docs/design/platform_rules.md, and the table of docs/guide_platforms.md, anew from the platforms
 	python -m ansible_collections.holdfast.config.tests.unit.platforms_page
 
-servers: ## build the servers that come as Go modules, once for each version, into ~/.cache/holdfast-lab
-	@PATH="$(HOST_PATH)" nice $(PYTHON) tests/lab/go_build.py
+SITE := .dev/site
+docs-site: $(VENV)/.dev link ## all pages and what ansible-doc says, as a site below .dev/site/html; a warning is an error
+	rm -rf $(SITE) && mkdir -p -m 0755 $(SITE)/source/collections $(TEST_HOME)
+	git ls-files -z --cached --others --exclude-standard --deduplicate \
+	  | tar --create --null --files-from - --ignore-failed-read --warning no-failed-read | tar --extract --directory $(SITE)/source
+	cp docs/docsite/index.rst docs/docsite/ansible.rst $(SITE)/source
+	HOME="$(CURDIR)/$(TEST_HOME)" antsibull-docs collection --use-current --squash-hierarchy --fail-on-error \
+	  --dest-dir $(SITE)/source/collections holdfast.config
+	sphinx-build -q --jobs auto --fail-on-warning --keep-going -c docs/docsite $(SITE)/source $(SITE)/html
+	@echo "$(CURDIR)/$(SITE)/html/index.html"
 
 bench: $(VENV)/.dev link servers ## measurements, half an hour on a quiet machine; not part of `make test`
 	$(MAKE) VENV=.dev/bench PYTHON="$(CURDIR)/$(VENV)/bin/python" .dev/bench/.bench
@@ -119,14 +160,13 @@ bench: $(VENV)/.dev link servers ## measurements, half an hour on a quiet machin
 bench-page: $(VENV)/.dev link ## put the tables that `make bench` printed last into docs/benchmarks.md
 	python -m ansible_collections.holdfast.config.tests.bench.report
 
+first-hour: $(VENV)/.dev link servers ## a newcomer's first hour on a clone of the last commit, beside restic's: commands and seconds, for docs/guide_alternatives.md
+	python -m ansible_collections.holdfast.config.tests.first_hour
+
 simulation: $(VENV)/.dev link ## 2,000 histories of 500 days, and the same with one rule removed at a time; not part of `make test`
 	python -m ansible_collections.holdfast.config.tests.unit.simulation.large $(SIMULATION)
 
-test-next: link ## unit tests under the newest ansible-core; needs Python 3.12+, not part of `make test`
-	$(if $(NEXT_PYTHON),,$(error no Python 3.12 or later found: name one with NEXT_PYTHON=))
-	$(MAKE) VENV=.venv-next PYTHON="$(NEXT_PYTHON)" .venv-next/.next
-	.venv-next/bin/python -m pytest -n auto tests/unit
-
+#: Upkeep
 changelog: $(VENV)/.dev ## turn changelogs/fragments into the entry of the version in galaxy.yml
 	antsibull-changelog release --reload-plugins
 
