@@ -16,6 +16,8 @@ from ..plugin_utils.usecases import keyring_setup
 class ActionModule(HoldfastAction):
     """Make a Vault ready to hold a repository's keys, and name what has drifted from that."""
 
+    WORK: t.ClassVar[str] = "a change of the keyring"
+    CHANGES: t.ClassVar[bool] = True
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
         **CHANGE,

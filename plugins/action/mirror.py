@@ -9,14 +9,15 @@ from collections.abc import Mapping
 
 from ..plugin_utils.adapter import mirror_options
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import REPOSITORY, Options
+from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
 from ..plugin_utils.usecases.mirror import mirror
 
 
 class ActionModule(HoldfastAction):
     """Bring a git repository up to date with the redacted texts of recovery points."""
 
-    ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {**REPOSITORY, **mirror_options.MIRROR}
+    WORK: t.ClassVar[str] = "a mirror"
+    ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {**REPOSITORY, **CHANGE, **mirror_options.MIRROR}
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Push a commit for each recovery point that changed a text, or say in check mode what would be pushed."""

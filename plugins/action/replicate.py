@@ -9,15 +9,17 @@ from collections.abc import Mapping
 
 from ..plugin_utils.adapter import replicas
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import REPOSITORY, Options
+from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
 from ..plugin_utils.model.replica import Depth
 
 
 class ActionModule(HoldfastAction):
     """Bring the replicas of a repository up to date."""
 
+    WORK: t.ClassVar[str] = "a replication"
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
+        **CHANGE,
         "only": {"type": "list", "elements": "str"},
         "depth": {"type": "str", "choices": [depth.name.lower() for depth in Depth], "default": "locks"},
         "seed": {"type": "bool", "default": False},

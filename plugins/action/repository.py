@@ -17,6 +17,8 @@ from ..plugin_utils.usecases import prune, storage, succession
 class ActionModule(HoldfastAction):
     """Make a repository and its bucket, let its root be followed by another link, or let go of what nothing keeps."""
 
+    WORK: t.ClassVar[str] = "a change of the repository"
+    CHANGES: t.ClassVar[bool] = True
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
         **storage_options.STORAGE,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ..plugin_utils.adapter import replicas, results
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import REPOSITORY, Options
+from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
 from ..plugin_utils.errors import PolicyError, UnsoundError
 from ..plugin_utils.model.verification import Level
 from ..plugin_utils.usecases import verify
@@ -21,8 +21,10 @@ from ..plugin_utils.usecases.verify_reading import How, Resume
 class ActionModule(HoldfastAction):
     """Verify a repository's promises from its bytes."""
 
+    WORK: t.ClassVar[str] = "a verify"
     ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {
         **REPOSITORY,
+        **CHANGE,
         "level": {"type": "str", "choices": [level.name.lower() for level in Level], "default": "content"},
         "known_recovery_points": {"type": "list", "elements": "str", "default": []},
         "streams": {"type": "bool", "default": False},
@@ -40,11 +42,8 @@ class ActionModule(HoldfastAction):
         location = options.reading()
         level = Level[options["level"].upper()]
         if options["streams"] and level < Level.SIGNATURES:
-            raise PolicyError(
-                "level names reads no recovery point, and only they tell of streams",
-                item="streams",
-                remedy="Give level signatures, or a deeper one.",
-            )
+            problem = "level names reads no recovery point, and only they tell of streams"
+            raise PolicyError(problem, item="streams", remedy="Give level signatures, or a deeper one.")
         report = verify.verify(
             location.repository(),
             level=level,

@@ -108,6 +108,6 @@ policies:
   sample:
     web1:
       identity: web1
-      components: [{name: nginx, tier: tier1, owner: web-team, contact: "4711"}]
+      components: [{name: nginx, tier: tier1, owner: web-team, contact: "4711", paths: [/etc/nginx]}]
       said: {"component:nginx": holdfast_components__web of group web}
 """

@@ -46,7 +46,10 @@ options:
     description:
       - What people call the point, such as C(v1.4.2) or a commit, so that a restore can find it by that. It is signed
         with the point and never moved. It is given where the point is opened, and refused where another point has it.
-      - A letter or digit, then letters, digits and C(._+-), 64 characters at most.
+      - A letter or digit, then letters, digits and C(._+-), 64 characters at most. The variable C(holdfast_aliases) may
+        want more of it. Its C(pattern) is V(semver), V(commit), or a regular expression.
+      - Where another controller has sealed a point with the same alias meanwhile, this one is sealed without it, with a
+        warning.
     type: str
   expect:
     description:
@@ -87,6 +90,8 @@ seealso:
   - module: holdfast.config.snapshot
 notes:
   - Runs on the controller, whatever the connection of the host.
+  - Where the variable C(holdfast_secret_evidence) is true when a point is opened, manifests of what is stored for it
+    hold keyed digests of the secrets that components declare, for M(holdfast.config.secrets_info).
 """
 
 EXAMPLES = r"""

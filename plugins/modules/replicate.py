@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - holdfast.config.attributes
   - holdfast.config.attributes.actiongroup
   - holdfast.config.repository
+  - holdfast.config.change
 attributes:
   check_mode:
     support: full

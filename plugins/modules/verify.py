@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - holdfast.config.attributes
   - holdfast.config.attributes.actiongroup
   - holdfast.config.repository
+  - holdfast.config.change
 attributes:
   check_mode:
     support: full
@@ -310,6 +311,12 @@ streams:
       description:
         - Where the store keeps the pack of the newest snapshot, empty for its usual class. A restore from V(GLACIER) or
           V(DEEP_ARCHIVE) waits for hours, which its RTO has to count.
+      type: str
+      sample: ""
+    imported:
+      description:
+        - The tool that captured the newest snapshot, where that was another one. Nobody signed it at its source, and it
+          proves no recovery point objective.
       type: str
       sample: ""
 replicas:

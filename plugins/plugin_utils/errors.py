@@ -14,6 +14,9 @@
     │   ├── EmptyPointError          no host gave anything to seal: correct what failed
     │   ├── IncompleteError          sealed, but not whole: look at the hosts it names
     │   └── ReplicaBehindError       sealed, but not at a replica that is waited for: replicate
+    ├── CatalogError                 the file of the catalog cannot be used: give room and rights, or do without it
+    │   ├── DamagedCatalogError      it is none, or damaged: it is made anew
+    │   └── BusyCatalogError         another process holds it: go on with what is there, or try again
     ├── CaptureError                 the host or device did not give its configuration
     │   ├── UnreadableError          grant the right, exclude the path, or leave it out by policy
     │   ├── TooLargeError            narrow the component or raise the cap
@@ -123,6 +126,18 @@ class IncompleteError(RunError):
 
 class ReplicaBehindError(RunError):
     """A replica lacks what the repository has, and a run was to wait for it."""
+
+
+class CatalogError(HoldfastError):
+    """The file that the catalog is kept in cannot be used as it is."""
+
+
+class DamagedCatalogError(CatalogError):
+    """The file of the catalog is none, or damaged: nothing in it is believed."""
+
+
+class BusyCatalogError(CatalogError):
+    """Another process has held the file of the catalog for longer than one waits."""
 
 
 class CaptureError(HoldfastError):

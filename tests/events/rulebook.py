@@ -81,7 +81,7 @@ class Rulebook:
             self._process = subprocess.Popen(
                 [
                     *(EDA / "bin" / "ansible-rulebook", "--rulebook", f"holdfast.config.{name}", "-v"),
-                    *("--inventory", self.lab.path / "inventory.yml", "--vars", self._work / "vars.yml"),
+                    *("--inventory", self.lab.inventory_path, "--vars", self._work / "vars.yml"),
                 ],
                 cwd=self._work,
                 # its playbooks run with Ansible as it is where these tests run, and its libraries

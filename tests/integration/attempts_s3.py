@@ -433,7 +433,7 @@ def _elsewhere(title: str, name: str, right: frozenset[str] = OWNERS) -> None:
 _elsewhere("put a root link", "root/2-x.json")
 _elsewhere("put a point", "points/2026-11-26/x", OWNERS | {"operator"})
 _elsewhere("put a record of a retirement", "records/retired/2026-11/x", OWNERS | {"custodian"})
-_elsewhere("put a record of a run that begins", "records/audit/2026-11/x", OWNERS | {"operator"})
+_elsewhere("put a record of a run or restore that begins", "records/audit/2026-11/x", OWNERS | {"operator", "restorer"})
 _elsewhere("put a record of a restore", "records/restore/2026-11/x", OWNERS | {"restorer"})
 _elsewhere("put below a name that the proof uses", ".probe/x")
 _elsewhere("put an object named like a folder", "points/2026-11-26")

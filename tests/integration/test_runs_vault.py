@@ -276,7 +276,8 @@ def test_a_restore_asks_for_each_host(lab: VaultLab) -> None:
     with lab.vault.watched() as asked:
         lab.play([BACK]).ok()
     of = collections.Counter(one.path.split("/")[1] for one in asked)
-    assert of == {"keys": 4, "decrypt": 2, "sign": 2}
+    # that it begins, and what came of it
+    assert of == {"keys": 4, "decrypt": 2, "sign": 4}
     key = lab.repository().root.wrap_key("d0090", lab.store().clock().year)
     assert f"update transit/decrypt/holdfast-{NAME}--{key.id}" in calls(asked)
 

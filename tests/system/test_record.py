@@ -66,20 +66,25 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
 def board_at(path: Path, *operations: str) -> Board:
     """Two hosts, backed up once, of a repository whose people may sign for these operations, two of them."""
     lab = Lab(path, hosts=2)
-    (path / "people").mkdir()
-    declared = []
-    for name, role in PEOPLE.items():
-        key = path / "people" / name
-        ssh_keygen("-q", "-t", "ed25519", "-N", "", "-C", name, "-f", key)
-        public = Path(f"{key}.pub").read_text()
-        declared.append({"name": name, "roles": [role], "key": public, "valid_until": "2099-12-31"})
-    lab.variables["holdfast_people"] = declared
+    lab.variables["holdfast_people"] = people_at(path / "people")
     rule = {"required": 2, "roles": ["security", "operations"]}
     lab.variables["holdfast_quorum"] = dict.fromkeys(operations, rule)
     run = lab.play([{"name": "make", "holdfast.config.repository": {}, "run_once": True}]).ok()
     lab.variables["holdfast_repository_id"] = run.on("make").result["repository_id"]
     lab.play("holdfast.config.backup").ok()
     return Board(lab, path / "people")
+
+
+def people_at(folder: Path) -> list[dict[str, t.Any]]:
+    """Make people's keys there, and return what the inventory declares of them."""
+    folder.mkdir()
+    declared = []
+    for name, role in PEOPLE.items():
+        key = folder / name
+        ssh_keygen("-q", "-t", "ed25519", "-N", "", "-C", name, "-f", key)
+        public = Path(f"{key}.pub").read_text()
+        declared.append({"name": name, "roles": [role], "key": public, "valid_until": "2099-12-31"})
+    return declared
 
 
 @dataclasses.dataclass

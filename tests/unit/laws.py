@@ -24,7 +24,7 @@ import yaml
 COLLECTION = "ansible_collections.holdfast.config."
 LIBRARY = ("plugins", "plugin_utils")
 
-# A room not named here (catalog, usecases) may stand on every room below it; only `adapter` may stand on all.
+# A room not named here (usecases) may stand on every room below it; only `adapter` may stand on all.
 FOUNDATIONS: dict[str, frozenset[str]] = {
     "errors": frozenset({"errors"}),
     "model": frozenset({"errors", "model"}),
@@ -38,12 +38,14 @@ FOUNDATIONS: dict[str, frozenset[str]] = {
     "capture": frozenset({"errors", "model", "in_time", "safe_yaml", "capture"}),
     "duties": frozenset({"errors", "model", "safe_yaml", "duties"}),
     "render": frozenset({"errors", "model", "render"}),
+    "catalog": frozenset({"errors", "model", "catalog"}),
     "mirror": frozenset({"errors", "model", "mirror"}),
+    "imports": frozenset({"errors", "model", "seal", "mirror", "imports"}),
     "schedule": frozenset({"errors", "model", "schedule"}),
     "tickets": frozenset({"errors", "model", "in_time", "safe_yaml", "tickets"}),
     "triggers": frozenset({"errors", "model", "triggers"}),
 }
-BELOW_USECASES = frozenset({*FOUNDATIONS, "catalog"})
+BELOW_USECASES = frozenset(FOUNDATIONS)
 STDLIB_ROOMS = frozenset({"errors", "model"})
 ONE_FILE_LIBRARIES = (
     "asyncssh",
@@ -57,6 +59,7 @@ ONE_FILE_LIBRARIES = (
     "requests",
     "rfc3161_client",
     "shamir_mnemonic",
+    "sqlite3",
     "yaml",
     "zstandard",
 )
@@ -296,6 +299,14 @@ def module_attributes(root: Path) -> list[str]:
             if attributes.get(name, {}).get("support") not in ("full", "partial", "none", "N/A")
         ]
     return broken
+
+
+def module_options(root: Path, path: Path) -> set[str]:
+    """The options that a module documents, itself or by a fragment."""
+    documentation = _documentation(path, "DOCUMENTATION")
+    fragments = documentation.get("extends_documentation_fragment", [])
+    sources = [_fragment(root, name) for name in ([fragments] if isinstance(fragments, str) else fragments)]
+    return {name for source in (*sources, documentation) for name in source.get("options", {})}
 
 
 def _fragment(root: Path, name: str) -> dict[str, t.Any]:

@@ -195,7 +195,7 @@ def proved(options: Options, task_vars: Mapping[str, t.Any], *, diff: bool) -> d
         keyring=keyring,
         point=options["recovery_point"],
         hosts=options["hosts"],
-        context={"actor": context.actor(task_vars), "change": options.change()},
+        context={"actor": context.actor(task_vars, options.trigger()), "change": options.change()},
         check=options.check,
     )
     result = {

@@ -18,6 +18,8 @@ from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_
 
 from ..capture import platforms, presets
 from ..errors import HoldfastError
+from ..model.alias import KEY as ALIASES
+from ..model.alias import read_aliases
 from ..model.finding import Finding
 from ..model.fleet import HostPolicy, Surroundings
 from ..model.joining import SPLIT, joined, parts
@@ -28,7 +30,7 @@ from .options import Options, plain, plain_variable
 
 _NONE: tuple[t.Any, ...] = ()
 OTHERS = ("holdfast_host_id", "holdfast_component_paths", "holdfast_platform_paths", "ansible_network_os")
-AROUND = ("holdfast_governance", "holdfast_repository", "holdfast_tickets", "holdfast_people")
+AROUND = ("holdfast_governance", "holdfast_repository", "holdfast_tickets", "holdfast_people", ALIASES)
 
 
 def read(task_vars: Mapping[str, t.Any]) -> tuple[HostPolicy, ...]:
@@ -160,6 +162,7 @@ def _wanted(variables: Mapping[str, t.Any]) -> list[str]:
 def _surroundings(given: Mapping[str, t.Any]) -> tuple[Surroundings, tuple[Finding, ...]]:
     findings: list[Finding] = []
     governed = governance_file.governance(given.get("holdfast_governance"), findings)
+    read_aliases(given.get(ALIASES), findings)
     people = given.get("holdfast_people")
     replicas = None
     if "holdfast_repository" in given:

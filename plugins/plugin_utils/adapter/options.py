@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from .. import keyring, store
 from ..capture import platforms, presets
@@ -26,6 +27,7 @@ from ..format import names
 from ..keyring import people
 from ..keyring.base import Keyring
 from ..model import instant
+from ..model.alias import Aliases, read_aliases
 from ..model.joining import SPLIT, joined, parts
 from ..model.people import read_people, read_quorum
 from ..model.platform import Platform
@@ -130,6 +132,8 @@ REPOSITORY: Mapping[str, t.Any] = {
     "read_from": {"type": "str"},
     "state_dir": {"type": "path"},
 }
+# whether a task prints the lines of its result's report
+DISPLAY: Mapping[str, t.Any] = {"display": {"type": "bool", "default": False}}
 POLICY: Mapping[str, t.Any] = {
     "classes": {"type": "dict"},
     "tiers": {"type": "dict"},
@@ -218,8 +222,22 @@ class Options:
 
     @property
     def state_dir(self) -> Path:
-        """The folder of all runs."""
-        return run.state_dir(self.inherited("state_dir"))
+        """The folder of all runs; raises PolicyError where what is given is no path."""
+        value = self.inherited("state_dir")
+        if value is not None and not isinstance(value, str):
+            remedy = "Give the path of a folder."
+            raise PolicyError(f"{value!r} is no path", item="holdfast_state_dir", remedy=remedy)
+        return run.state_dir(value)
+
+    @property
+    def secret_evidence(self) -> bool:
+        """Whether manifests are to hold digests of the secrets that components declare; raises PolicyError."""
+        value = self.inherited("secret_evidence")
+        try:
+            return bool(boolean(False if value is None else value))
+        except TypeError as e:
+            problem = f"{value!r} is neither true nor false"
+            raise PolicyError(problem, item="holdfast_secret_evidence", remedy="Give true or false.") from e
 
     def location(self) -> Location:
         """Where the repository and its keyring are, for who writes there; raises PolicyError with every finding.
@@ -472,6 +490,13 @@ class Options:
         refuse(findings)
         return {name: str(value) for name, value in given.items() if value not in (None, "")}
 
+    def aliases(self) -> Aliases | None:
+        """The form of aliases that ``holdfast_aliases`` wants, None where it says none; raises PolicyError."""
+        findings: list[Finding] = []
+        found = read_aliases(self.inherited("aliases"), findings)
+        refuse(findings)
+        return found
+
     def trigger(self) -> dict[str, str]:
         """What this run was started by, with only what was given; raises PolicyError with every finding."""
         return context.read_trigger(self.inherited("trigger"))
@@ -588,6 +613,19 @@ class Location:
     def on_s3(self) -> bool:
         """Whether a server keeps it."""
         return self.url.startswith("s3:")
+
+    def libraries(self) -> dict[str, str]:
+        """Libraries that this repository and its keyring need beside those that all do, and what for."""
+        urls = [self.url, *(str(replica["url"]) for replica in self.replicas)]
+        needed: dict[str, str] = {}
+        if any(url.startswith("s3:") for url in urls) or self.keyring_type == "awskms":
+            what = "keys in AWS KMS" if self.keyring_type == "awskms" else "a repository on S3"
+            needed |= {"botocore": what, "python-dateutil": what}
+        if self.keyring_type == "vault":
+            needed["hvac"] = "keys in Vault"
+        if self.timestamp is not None:
+            needed["rfc3161-client"] = "time stamps"
+        return needed
 
     def bucket(self) -> S3Bucket:
         """Connect to the bucket itself; raises PolicyError where there is none."""

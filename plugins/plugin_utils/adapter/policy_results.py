@@ -101,7 +101,13 @@ def _policy(one: HostPolicy) -> dict[str, t.Any]:
     return {
         "identity": one.identity,
         "components": [
-            {"name": found.name, "tier": found.tier, "owner": found.owner, "contact": found.contact}
+            {
+                "name": found.name,
+                "tier": found.tier,
+                "owner": found.owner,
+                "contact": found.contact,
+                "paths": list(found.paths),
+            }
             for found in components
         ],
         "said": dict(one.said),

@@ -291,6 +291,7 @@ def _stream(given: StreamSummary) -> dict[str, t.Any]:
         "proven_at": None if given.proven_at is None else instant.to_text(given.proven_at),
         "restore_open": given.restore_open,
         "storage_class": given.storage_class,
+        "imported": given.imported,
     }
 
 

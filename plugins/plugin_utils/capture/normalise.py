@@ -78,7 +78,7 @@ def normalised(platform: Platform, item_name: str, text: bytes, extra: Sequence[
     volatile = (*_patterns(platform.volatile), *_patterns(item.volatile), *extra)
     structure = structure_of(platform, item)
     normalise = _Normalise(structure, item.begin, _compiled(volatile), config_tree.rules_of(structure))
-    with _bounded(item_name):
+    with bounded(item_name):
         steady = normalise.steady(text.decode("utf-8", "surrogateescape"))
     return "".join(f"{line}\n" for line in steady).encode("utf-8", "surrogateescape")
 
@@ -109,7 +109,7 @@ def typed(platform: Platform, item_name: str, text: bytes, extra: Sequence[str] 
     volatile = (*_patterns(platform.volatile), *_patterns(item.volatile), *extra)
     structure = structure_of(platform, item)
     normalise = _Normalise(structure, item.begin, _compiled(volatile), config_tree.rules_of(structure))
-    with _bounded(item_name):
+    with bounded(item_name):
         return normalise.typed(text.decode("utf-8", "surrogateescape"))
 
 
@@ -155,7 +155,7 @@ def _parsed(texts: Sequence[str], structure: Structure) -> Tree:
 
 
 @contextlib.contextmanager
-def _bounded(item_name: str) -> Iterator[None]:
+def bounded(item_name: str) -> Iterator[None]:
     """Stop matching once a text's time is used up, as module_utils/_texts.py does.
 
     A search that has begun lets no other thread run, and only the main one may set a timer: elsewhere what bounds a

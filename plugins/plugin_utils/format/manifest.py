@@ -16,11 +16,13 @@ from ..errors import FormatError
 from ..model.component import Component, Exclude
 from ..model.content import ComponentContent
 from ..model.entry import LeftOut
+from ..model.imported import Imported
 from ..model.snapshot import (
     CapturedComponent,
     Fingerprint,
     Manifest,
     PackDescription,
+    SecretDigest,
     WrappedKey,
 )
 from ..seal import zstd
@@ -34,7 +36,10 @@ WRAPPED_LIMIT = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Whose snapshot a manifest describes, and under which trust and digest key it is written."""
+    """Whose snapshot a manifest describes, and under which trust and digest key it is written.
+
+    ``imported`` says where it comes from, if another tool captured it.
+    """
 
     repository: str
     root: str
@@ -46,6 +51,13 @@ class Origin:
     digest_key: str
     writer: str
     restore_open: bool = False
+    imported: Imported | None = None
+
+    @property
+    def key_year(self) -> int:
+        """The year of the key to seal it under: when it was captured, or imported."""
+        at = None if self.imported is None else self.imported.at
+        return (at or self.captured_at).year
 
 
 def definition(component: Component) -> str:
@@ -97,10 +109,12 @@ def write(
                 ],
                 "left_out_bytes": part.fingerprint.left_out_bytes,
                 "marks": [words(mark) for mark in part.marks],
+                # left out where nobody looked for any: manifests of older writers have none
+                **({} if part.secrets is None else {"secrets": [_write_secret(secret) for secret in part.secrets]}),
             }
             for part, fingerprint in parts
         ],
-        "imported": None,
+        "imported": None if origin.imported is None else origin.imported.in_manifest(),
         "restore_open": origin.restore_open,
         "writer": origin.writer,
     }
@@ -190,7 +204,16 @@ def _read_captured(fields: Fields) -> CapturedComponent:
         left_out=fields.each("left_out", lambda f: LeftOut(entries.unspell(f, "path"), f.text("reason"))),
         left_out_bytes=fields.number("left_out_bytes"),
         marks=fields.texts("marks"),
+        secrets=fields.each("secrets", _read_secret) if fields.has("secrets") else None,
     )
+
+
+def _write_secret(secret: SecretDigest) -> dict[str, t.Any]:
+    return {**entries.spell("path", secret.path), "line": secret.line, "digest": secret.digest}
+
+
+def _read_secret(fields: Fields) -> SecretDigest:
+    return SecretDigest(entries.unspell(fields, "path"), fields.number("line"), fields.digest("digest"))
 
 
 def _read_pack(fields: Fields) -> PackDescription:

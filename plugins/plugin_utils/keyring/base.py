@@ -214,6 +214,11 @@ def host_key(run_key: bytes, host_id: str) -> bytes:
     return derive(run_key, b"holdfast host digest v1\0" + host_id.encode())
 
 
+def secret_key(run_key: bytes) -> bytes:
+    """Derive the 32-byte key of digests of declared secrets, the same for all hosts of a repository."""
+    return derive(run_key, b"holdfast repository secrets v1\0")
+
+
 def keyed(host_key: bytes, data: bytes) -> str:
     """Return the keyed digest of *data* as manifests hold it: HMAC-SHA256 (RFC 2104), lower-case hex."""
     return hmac.digest(host_key, data, "sha256").hex()

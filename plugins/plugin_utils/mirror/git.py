@@ -176,10 +176,9 @@ class Git:
 
     def ended(self, *args: str, data: Iterable[bytes] = ()) -> tuple[int, bytes, bytes]:
         """Run a command to its end: its exit code, and what it printed on standard output and error."""
-        command = ["git", *(part for one in self._settings() for part in ("-c", one)), "--git-dir", str(self.folder)]
         try:
             process = subprocess.Popen(
-                [*command, *args],
+                [*self._command(), *args],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -207,6 +206,9 @@ class Git:
     def receiving(self) -> list[str]:
         """What a push says besides, so that a folder of this machine runs no hook of its own."""
         return [f"--receive-pack={_RECEIVE}"] if self.remote.local else []
+
+    def _command(self) -> list[str]:
+        return ["git", *(part for one in self._settings() for part in ("-c", one)), "--git-dir", str(self.folder)]
 
     def _settings(self) -> list[str]:
         helper = self.remote.credential_helper

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from .component import Component
 from .entry import Entry, LeftOut
+from .snapshot import SecretDigest
 from .sources import REFUSED
 
 
@@ -41,12 +42,16 @@ class PlainFingerprint:
 
 @dataclasses.dataclass(frozen=True)
 class ComponentContent:
-    """A component's entries, and in ``contents`` the bytes of each entry of kind file, by path."""
+    """A component's entries, and in ``contents`` the bytes of each entry of kind file, by path.
+
+    ``secrets`` are digests of the secrets that it declares, None where nobody looked for any.
+    """
 
     fingerprint: PlainFingerprint
     entries: tuple[Entry, ...]
     contents: Mapping[str, bytes]
     marks: tuple[str, ...] = ()
+    secrets: tuple[SecretDigest, ...] | None = None
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:

@@ -122,6 +122,9 @@ def _host(
     for component in one.policy.components:
         key = (one.identity, stream_of(component))
         entry = live.get(key)
+        if entry is not None and entry.imported is not None:
+            # another tool had it then, whatever its stream is called
+            entry = None
         if entry is None:
             reason: str | None = ENDED.format(why=ended[key]) if key in ended else NEVER
         else:

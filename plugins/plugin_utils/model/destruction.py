@@ -73,7 +73,7 @@ class Destroyed:
         known = class_year(self.key)
         return (
             known is not None
-            and (entry.retention_class, entry.captured_at.year) == known[:2]
+            and (entry.retention_class, entry.key_year) == known[:2]
             and entry.manifest.sha256 in self.newest
         )
 

@@ -134,10 +134,15 @@ def superseded(entry: StreamEntry, beside: Iterable[StreamEntry]) -> bool:
 def outlives(entry: StreamEntry, classes: Mapping[str, RetentionClass], now: dt.datetime) -> bool:
     """Whether a new lock, with its grace, would keep a snapshot beyond the maximum of its class."""
     kept = classes.get(entry.retention_class)
-    if kept is None or kept.maximum is None:
+    return kept is not None and too_old(kept, f"{entry.host}/{entry.stream}", entry.verified_at, now)
+
+
+def too_old(kept: RetentionClass, stream_key: str, verified_at: dt.datetime, now: dt.datetime) -> bool:
+    """Whether a lock from now on would keep what was last proven at *verified_at* beyond the maximum of its class."""
+    if kept.maximum is None:
         return False
-    gone = expiry(snapshot_lock(now, kept, f"{entry.host}/{entry.stream}"), kept.days)
-    return gone > entry.verified_at + dt.timedelta(days=kept.maximum)
+    gone = expiry(snapshot_lock(now, kept, stream_key), kept.days)
+    return gone > verified_at + dt.timedelta(days=kept.maximum)
 
 
 def due(

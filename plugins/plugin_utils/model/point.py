@@ -14,6 +14,8 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ..errors import PolicyError
+from . import imported
+from .imported import Imported
 from .snapshot import Fingerprint
 
 STATEMENT_LIMIT = 64 * 1024
@@ -25,6 +27,8 @@ SHORT_CHANGE = 256
 RESTORE_OPEN = "restore open"
 # there only where a host that did not change has another inventory name than at its capture
 _NAME = "name"
+# there only where it was imported from the backups of another tool
+_IMPORTED = "imported"
 
 
 class StreamState(enum.Enum):
@@ -104,6 +108,21 @@ class StreamEntry:
         It may hold half of what was restored then. It is a copy all the same: kept, carried, and restored if asked for.
         """
         return not any(mark.startswith(RESTORE_OPEN) for mark in self.marks)
+
+    @property
+    def imported(self) -> Imported | None:
+        """Where it comes from, if another tool captured it; None where a run of this collection did."""
+        return imported.read(self.extra.get(_IMPORTED))
+
+    @property
+    def key_year(self) -> int:
+        """The year of the key that it is sealed under: that of its capture, or of its import."""
+        found = self.imported
+        return self.captured_at.year if found is None or found.at is None else found.at.year
+
+    def from_elsewhere(self, origin: Imported) -> StreamEntry:
+        """The same, saying that it was imported."""
+        return dataclasses.replace(self, extra={**self.extra, _IMPORTED: origin.in_entry()})
 
     @property
     def age_order(self) -> tuple[dt.datetime, str, dt.datetime, dt.datetime]:

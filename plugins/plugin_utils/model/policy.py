@@ -15,7 +15,7 @@ import re
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
 
-from . import sources
+from . import imported, sources
 from .component import DEFAULT_BYTES, FILES, MOST_BYTES, Component, Exclude, Handling
 from .exclusions import OWN_REASONS, Exclusion, over, read_exclusions
 from .finding import Finding, read_known, read_mapping, read_name, read_text, read_words, refuse
@@ -358,6 +358,10 @@ def _distinct(key: str, name: str, before: Mapping[str, Component], findings: li
         findings.append(Finding(f"{key}.name", "looks like a tier", "Give it another name."))
     if name in before:
         findings.append(Finding(f"{key}.name", "is declared twice", "Give each component its own name."))
+    if name.startswith(imported.PREFIX):
+        # as the newest of a stream that no run has captured it would be taken for proof, and end every import of it
+        remedy = f"Let it begin with something else than {imported.PREFIX}."
+        findings.append(Finding(f"{key}.name", "is called as what was imported from another tool", remedy))
 
 
 def _read_tier(key: str, fields: Mapping[str, t.Any], tiers: Mapping[str, Tier], findings: list[Finding]) -> str:

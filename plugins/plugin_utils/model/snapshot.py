@@ -12,8 +12,10 @@ import functools
 import typing as t
 from collections.abc import Mapping
 
+from . import imported
 from .component import Component
 from .entry import Entry, LeftOut, folders_above
+from .imported import Imported
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +56,20 @@ class KeyedEntry:
 
 
 @dataclasses.dataclass(frozen=True)
+class SecretDigest:
+    """A declared secret: the path and the line that it stands on, and a digest that is the same on all hosts."""
+
+    path: str
+    line: int
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True)
 class CapturedComponent:
-    """A component as the pack holds it."""
+    """A component as the pack holds it.
+
+    ``secrets`` are those that it declares and whose digests are known, None where nobody looked for any.
+    """
 
     component: Component
     fingerprint: Fingerprint
@@ -64,6 +78,7 @@ class CapturedComponent:
     left_out: tuple[LeftOut, ...]
     left_out_bytes: int
     marks: tuple[str, ...]
+    secrets: tuple[SecretDigest, ...] | None = None
 
     @functools.cached_property
     def _silent(self) -> frozenset[str]:
@@ -121,3 +136,8 @@ class Manifest:
     writer: str
     imported: t.Any = None
     restore_open: bool = False
+
+    @property
+    def origin(self) -> Imported | None:
+        """Where it comes from, if another tool captured it; None where a run of this collection did."""
+        return imported.read(self.imported)

@@ -109,7 +109,13 @@ def _one_of(key: str, value: t.Any, known: tuple[str, ...], findings: list[Findi
 
 
 def judge(
-    ticket: Ticket, rule: ChangeRule, *, now: dt.datetime, host_names: Collection[str], operation: str
+    ticket: Ticket,
+    rule: ChangeRule,
+    *,
+    now: dt.datetime,
+    host_names: Collection[str],
+    operation: str,
+    subject: str = "this host",
 ) -> tuple[Refusal, ...]:
     """Why *ticket* does not permit the operation on a host now; nothing where it does.
 
@@ -119,6 +125,7 @@ def judge(
 
     :param host_names: what the ticket's server may call the host; letter case and a domain are not looked at.
     :param operation: BACKUP or RESTORE.
+    :param subject: what the names are of, for messages.
     """
     refusals = []
     named = f"change {ticket.id}"
@@ -144,7 +151,7 @@ def judge(
         refusals.append(Refusal(f"{named} has no window", remedy))
     if rule.items and not names_host(ticket, host_names):
         remedy = "Add it to the change's configuration items, or say in holdfast_tickets how it is called there."
-        refusals.append(Refusal(f"{named} does not name this host", remedy))
+        refusals.append(Refusal(f"{named} does not name {subject}", remedy))
     return tuple(refusals)
 
 

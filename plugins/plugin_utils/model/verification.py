@@ -136,6 +136,7 @@ class StreamSummary:
     ``proven_at`` is when a snapshot of the stream was last opened and compared equal; None where none was.
     ``restore_open`` says that the newest snapshot was taken under an open restore, and is chosen only if it is named.
     ``storage_class`` is where the store keeps its pack, empty for the usual one: of an archive class, a restore waits.
+    ``imported`` names the tool that captured it, where that was another one.
     """
 
     host: str
@@ -146,6 +147,7 @@ class StreamSummary:
     proven_at: dt.datetime | None
     restore_open: bool
     storage_class: str = ""
+    imported: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

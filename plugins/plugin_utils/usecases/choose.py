@@ -142,6 +142,16 @@ def under_open_restores(chosen: Iterable[Chosen]) -> tuple[str, ...]:
     )
 
 
+def from_elsewhere(chosen: Iterable[Chosen]) -> tuple[str, ...]:
+    """A warning for each snapshot that another tool captured."""
+    return tuple(
+        f"snapshot {one.entry.manifest.sha256[:12]} of {one.entry.spoken} was imported from {one.entry.imported.tool}: "
+        "nobody signed it at its source"
+        for one in chosen
+        if one.entry.imported is not None
+    )
+
+
 def choose(
     repository: Repository, host: str, selection: Selection, *, host_id: str | None = None
 ) -> tuple[Chosen, ...]:
@@ -149,6 +159,8 @@ def choose(
 
     What was captured under an open restore is chosen only by its digest or its point's. By alias, change or name of
     points only what their runs found on the host is chosen, none of the older copies that they name besides.
+    What was imported is chosen where its component is named, by its own times, or by its digest; and where a recovery
+    point that is meant holds nothing else of the host.
 
     :param host: its identity, or an inventory name that it has or had.
     :param host_id: its identity, where that is known; *host* is not looked for then.
@@ -156,6 +168,7 @@ def choose(
     :raises PolicyError: *host* means hosts of different identities, or an alias or change several recovery points.
     """
     host_id, entries = _entries(repository, host, selection, host_id)
+    entries = _eligible(entries, selection, host)
     newest = _by_component(entries)
     if selection.is_latest:
         for name in selection.components:
@@ -219,6 +232,27 @@ def _entries(
         if point is not None:
             _require_whole(point, host, entries, selection)
     return host_id, entries
+
+
+def _eligible(entries: Sequence[StreamEntry], selection: Selection, host: str) -> list[StreamEntry]:
+    """What may be chosen by itself, and of what was imported what is named; raises NotFoundError where nothing may.
+
+    At a time what was imported counts by its own times, which :func:`_dropped` looks at.
+    """
+    captured = [entry for entry in entries if entry.imported is None]
+    imported = [entry for entry in entries if entry.imported is not None]
+    named = [e for e in imported if any(part.component in selection.components for part in e.fingerprints)]
+    if not selection.is_latest:
+        return list(entries) if selection.snapshot is not None else [*captured, *named] or imported
+    if not captured and not selection.components:
+        known = ", ".join(sorted(_by_component(imported)))
+        raise NotFoundError(
+            "all that there is of this host was imported from the backups of another tool",
+            host=host,
+            item=selection.spoken,
+            remedy=f"Name what is to be taken in components: {known}.",
+        )
+    return captured if selection.time is not None else [*captured, *named]
 
 
 def _by_component(entries: Iterable[StreamEntry]) -> dict[str, StreamEntry]:
@@ -392,9 +426,12 @@ def _dropped(repository: Repository, host_id: str, component: str, until: dt.dat
 
 
 def _all_entries(repository: Repository, until: dt.datetime | None = None) -> Iterator[StreamEntry]:
+    """Every entry of every point; until a moment those sealed by then, and of what was imported those captured."""
     for point in points.history(repository):
-        if until is None or point.statement.sealed_at <= until:
-            yield from point.body.streams
+        for entry in point.body.streams:
+            moment = point.statement.sealed_at if entry.imported is None else entry.captured_at
+            if until is None or moment <= until:
+                yield entry
 
 
 def _point_by_digest(repository: Repository, digest: str, host: str) -> points.Point:

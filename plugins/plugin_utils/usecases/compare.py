@@ -42,7 +42,7 @@ from ..model.redaction import SECRET_CLASS, Redactor
 from ..model.snapshot import CapturedComponent
 from ..model.sources import DEVICE
 from ..render import lines
-from .choose import Chosen, Selection, under_open_restores
+from .choose import Chosen, Selection, from_elsewhere, under_open_restores
 from .open_snapshot import timed
 from .repository import Repository
 from .snapshot import key_fingerprint
@@ -115,7 +115,7 @@ def compare(
         )
     redactors = redactors_of([*before.captured, *after.captured], inventory)
     chosen = (*old.chosen, *(other.chosen if isinstance(other, Snapshots) else ()))
-    warnings += under_open_restores(chosen) + _defined_otherwise(before, after)
+    warnings += under_open_restores(chosen) + from_elsewhere(chosen) + _defined_otherwise(before, after)
     if content:
         warnings += _undeclared(differences, inventory)
     if content and isinstance(right, Live):

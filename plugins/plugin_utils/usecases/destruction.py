@@ -359,7 +359,7 @@ class _Sight:
         asked = {known[:2] for one in others if (known := class_year(one))}
 
         def opens(entry: StreamEntry) -> bool:
-            of = (entry.retention_class, entry.captured_at.year)
+            of = (entry.retention_class, entry.key_year)
             if entry.retention_class != key.retention_class and of not in asked:
                 return True
             told = self._told(entry.manifest.name)

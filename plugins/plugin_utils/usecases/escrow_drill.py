@@ -259,7 +259,7 @@ def _left_out(
     """
     left = set(lacking)
     for entry in entries:
-        of = (entry.retention_class, entry.captured_at.year)
+        of = (entry.retention_class, entry.key_year)
         if not any(found[:2] == of for key in left if (found := class_year(key))):
             continue
         try:

@@ -169,4 +169,4 @@ def _alias(repository: Repository, alias: str | None) -> tuple[str | None, tuple
     other = None if alias is None else open_point.alias_holder(repository, alias)
     if other is None:
         return alias, ()
-    return None, (f"it was opened with the alias {alias}, which recovery point {other} has by now",)
+    return None, (f"it was opened with the alias {alias}, which recovery point {other.id} has by now",)

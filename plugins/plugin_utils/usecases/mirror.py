@@ -298,6 +298,9 @@ class _Plan:
         found = []
         for entry in point.body.streams if self._whole is None else self._whole:
             known = self._newest.get(entry.key)
+            # most of it is from git, and of a past that is not this branch's
+            if entry.imported is not None:
+                continue
             if entry.state is not StreamState.STORED and not self._fresh:
                 continue
             if known is None or entry.age_order > known.age_order:

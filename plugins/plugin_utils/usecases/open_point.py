@@ -15,7 +15,9 @@ from ..format import names
 from ..keyring import base as keys
 from ..keyring.base import Keyring
 from ..model import instant, keep
+from ..model.alias import Aliases
 from ..model.point import StreamEntry, require_alias
+from ..model.redaction import visible
 from ..model.root import Root
 from ..tickets.base import Provider
 from . import points, run_folder
@@ -45,6 +47,8 @@ def open_point(
     tickets: Provider | None = None,
     actor: Mapping[str, t.Any] | None = None,
     alias: str | None = None,
+    aliases: Aliases | None = None,
+    secret_evidence: bool = False,
     check: bool = False,
     wall_clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.timezone.utc),
 ) -> OpenPoint:
@@ -56,8 +60,10 @@ def open_point(
     :param tickets: who keeps change tickets, where somebody does: what the ticket says stands in the body too.
     :param actor: who runs it; as it will stand there too.
     :param alias: what people call the point, which no other point of the repository may be called.
+    :param aliases: the form that aliases must have, where a policy says it.
+    :param secret_evidence: let manifests hold digests of the secrets that components declare.
     :raises RunError: nothing is expected, or the controller's clock is off by more than 15 minutes.
-    :raises PolicyError: the alias is none, or another point has it.
+    :raises PolicyError: the alias is none or has another form, or another point has it.
     :raises NameRefusedError: two hosts that a store could take for one.
     """
     with folder.locked():
@@ -82,7 +88,7 @@ def open_point(
                 remedy="Set the controller's clock (chrony, ntpd) and run again.",
             )
         if alias is not None:
-            _require_free(folder, repository, alias)
+            _require_free(folder, repository, alias, aliases)
         found = points.live(repository, now=now)
         notes = [*_hidden(folder, repository, found, now), *found.warnings[:_NOTES]]
         if len(found.warnings) > _NOTES:
@@ -112,32 +118,62 @@ def open_point(
         )
         folder.write_root(repository.link)
         write_live(folder, repository, found, now, lost)
-        _write_sheets(folder, repository.root, keyring, opened, [e for e in found.streams.values() if e not in lost])
+        there = [entry for entry in found.streams.values() if entry not in lost]
+        run_keys = _write_sheets(folder, repository.root, keyring, opened, there)
+        if secret_evidence:
+            folder.write_secret_key(keys.secret_key(run_keys[repository.root.digest_key_id]))
         # else hosts would be captured for a point that nobody can sign
         keyring.signer(use="point", among=repository.root.signing("point", now))
         folder.write_open(opened)
         return opened
 
 
-def _require_free(folder: PointFolder, repository: Repository, alias: str) -> None:
+def _require_free(folder: PointFolder, repository: Repository, alias: str, aliases: Aliases | None) -> None:
     """Raise PolicyError for an alias that is none, or that a believed point or an open one of this run has."""
     require_alias(alias)
-    other = alias_holder(repository, alias)
+    if aliases is not None:
+        aliases.require(alias)
+    holder = alias_holder(repository, alias, aliases)
+    if holder is not None:
+        raise _taken(f"recovery point {holder.id}", holder.body.alias or "", alias, f": {given(holder)}")
     for beside in run_folder.open_points(folder.state_dir, folder.run):
-        if beside.read_open().alias == alias:
-            other = f"{beside.point} of this run"
-    if other is not None:
-        raise PolicyError(
-            f"recovery point {other} has the alias {alias}",
-            item="alias",
-            remedy="An alias is never moved: give this one another.",
-        )
+        known = beside.read_open().alias
+        if known is not None and _same(known, alias, aliases):
+            raise _taken(f"recovery point {beside.point} of this run", known, alias)
 
 
-def alias_holder(repository: Repository, alias: str) -> str | None:
-    """The id of a believed point with that alias; None where none has it."""
-    found, _refused = points.search(repository, lambda statement: statement.alias == alias)
-    return min((point.id for point in found), default=None)
+def _taken(holder: str, known: str, alias: str, more: str = "") -> PolicyError:
+    meant = "" if known == alias else f", for which people would take {alias}"
+    return PolicyError(
+        f"{holder} has the alias {known}{meant}{more}",
+        item="alias",
+        remedy="An alias is never moved: give this one another.",
+    )
+
+
+def alias_holder(
+    repository: Repository, alias: str, aliases: Aliases | None = None, *, since: dt.datetime | None = None
+) -> points.Point | None:
+    """The first believed point with that alias, or one that people would take for it; None where none has it.
+
+    :param since: leave out points sealed earlier.
+    """
+    found, _refused = points.search(
+        repository,
+        lambda statement: statement.alias is not None and _same(statement.alias, alias, aliases),
+        since=since,
+    )
+    return min(found, key=lambda point: (point.body.sealed_at, point.id), default=None)
+
+
+def given(point: points.Point) -> str:
+    """Who gave a point its alias, and when, for people."""
+    who = next((user for name in ("awx_user", "user") if isinstance(user := point.body.actor.get(name), str)), "")
+    return f"{f'{visible(who)} gave it' if who else 'given'} at {instant.to_text(point.body.sealed_at)}"
+
+
+def _same(one: str, other: str, aliases: Aliases | None) -> bool:
+    return one == other or (aliases is not None and aliases.same(one, other))
 
 
 def seen(found: points.Live) -> dict[str, t.Any]:
@@ -190,10 +226,10 @@ def _lost(repository: Repository, found: points.Live) -> list[StreamEntry]:
 
 def _write_sheets(
     folder: PointFolder, root: Root, keyring: Keyring, opened: OpenPoint, known: Sequence[StreamEntry]
-) -> None:
+) -> dict[str, bytes]:
     """A sheet for the identity that each expected host has by its name alone, and had by this name when last proven.
 
-    What identity the inventory says it has only its own worker asks: :func:`sheet`.
+    What identity the inventory says it has only its own worker asks: :func:`sheet`. Returns the run's keys by id.
     """
     expected = set(opened.expected)
     identities = dict.fromkeys(opened.expected)
@@ -205,6 +241,7 @@ def _write_sheets(
     run_keys = _run_keys(root, keyring, [entry for entries in by_host.values() for entry in entries])
     for host_id in identities:
         folder.write_host(host_id, _sheet(host_id, run_keys, by_host.get(host_id, ())))
+    return run_keys
 
 
 def sheet(root: Root, keyring: Keyring, host_id: str, entries: Sequence[StreamEntry]) -> HostSheet:

@@ -94,6 +94,7 @@ def check_manifest(manifest: Manifest, entry: StreamEntry) -> None:
         entry.captured_at,
         entry.pack.name,
         entry.is_rollback_target,
+        None if entry.imported is None else entry.imported.in_entry(),
     )
     held = (
         manifest.host,
@@ -103,6 +104,7 @@ def check_manifest(manifest: Manifest, entry: StreamEntry) -> None:
         manifest.captured_at,
         manifest.pack.name,
         not manifest.restore_open,
+        None if manifest.origin is None else manifest.origin.in_entry(),
     )
     fingerprints = tuple(part.fingerprint for part in manifest.components)
     if told != held or fingerprints != entry.fingerprints:

@@ -139,11 +139,19 @@ def read_witnessed(
 
 
 def _witness(repository: Repository, record: Record, envelope: dsse.Envelope, name: str) -> KeySigned:
-    """The machine's key that signed a record; the point key signs what a run says of itself, and nothing else."""
-    if record.kind == AUDIT:
+    """The machine's key that signed a record; the point key signs what a run says of itself, and nothing else.
+
+    Who only backs up cannot say that a restore ended.
+    """
+    if record.kind == AUDIT and not of_restore(record):
         with contextlib.suppress(SignatureError):
             return verify_signature(repository.chain, record.root, envelope, use="point", at=record.at, what=name)
     return verify_signature(repository.chain, record.root, envelope, use="record", at=record.at, what=name)
+
+
+def of_restore(record: Record) -> bool:
+    """Whether a record is what a restore says of itself, which names its run and its host."""
+    return record.kind == AUDIT and {"run", "host"} <= record.subject.keys()
 
 
 def require_people(

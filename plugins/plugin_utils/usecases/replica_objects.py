@@ -24,9 +24,10 @@ from ..format import statement as statement_format
 from ..format.names import Kind, ObjectName
 from ..model import keep
 from ..model.point import Statement
+from ..model.record import AUDIT
 from ..model.replica import CopiedBy, Depth
 from ..store.base import Listed, Store
-from . import objects
+from . import objects, records
 from .points import CLOCK_SKEW
 from .repository import Repository, link_lock
 
@@ -266,8 +267,19 @@ class Pair:
         )
 
     def comes_home(self, judged: Judged) -> bool:
-        """Whether the repository takes it back: the record of a restore that was made while it did not answer."""
-        return judged.verdict is Verdict.EXTRA and judged.parts.record == _RESTORE
+        """Whether the repository takes it back: what a restore left, while it did not answer.
+
+        That is a restore's record, and what it said of itself; what runs say of themselves was here before.
+        """
+        if judged.verdict is not Verdict.EXTRA or judged.parts.record != AUDIT:
+            return judged.verdict is Verdict.EXTRA and judged.parts.record == _RESTORE
+        there = dataclasses.replace(self.repository, store=self.far)
+        small = tuple(version for version in judged.far if version.size <= records.RECORD_LIMIT)
+        try:
+            return records.of_restore(records.read_witnessed(there, judged.name, small)[0])
+        except (FormatError, IntegrityError, CorruptError, ObjectMissingError):
+            # nobody would believe it
+            return False
 
 
 def matches(store: Store, version: Listed, sha256: str) -> bool:

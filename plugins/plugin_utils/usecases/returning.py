@@ -99,11 +99,11 @@ def _has_others(text: str, redactor: Redactor) -> bool:
         return False
     blocks = Blocks.of(text.splitlines())
     before: int | None = None
-    for line, number in zip(blocks.lines, blocks.numbers, strict=True):
+    for place, (line, number) in enumerate(zip(blocks.lines, blocks.numbers, strict=True)):
         if number is not None:
             if number != before and not _finds(_PRIVATE_KEYS, line):
                 return True
-        elif line in candidates and redactor.masks(line) and not _finds(_HASHES, line):
+        elif place not in blocks.public and line in candidates and redactor.masks(line) and not _finds(_HASHES, line):
             return True
         before = number
     return False

@@ -11,6 +11,8 @@
                                      /live.json          the newest snapshot of every stream, for a full body
                                      /due.json           those of them that must be carried unless their host answers
                                      /hosts/<host>.json  the live streams and digest keys of one identity; gone at seal
+                                     /secrets.json       the key of digests of declared secrets, where they are wanted;
+                                                         gone at seal
                                      /batches/<digest>   hosts whose batch has come
                                      /receipts/<host>.json
                                      /pushed/<host>/<digest>.json  the receipt of a text that was pushed for a host
@@ -351,6 +353,15 @@ class PointFolder:
         }
         self._write(f"hosts/{names.escape_host(host)}.json", document)
 
+    def write_secret_key(self, key: bytes) -> None:
+        """Keep the key of digests of declared secrets: workers make some where it is there."""
+        self._write("secrets.json", key.hex())
+
+    def read_secret_key(self) -> bytes | None:
+        """The key of digests of declared secrets, None where none are wanted, or nothing is open any more."""
+        key = self._read("secrets.json")
+        return None if key is None else bytes.fromhex(key)
+
     def read_host(self, host: str) -> HostSheet:
         """Read a host's sheet; raises RunError for a host the point does not expect, or once it is sealed."""
         sheet = self.find_host(host)
@@ -529,7 +540,7 @@ class PointFolder:
     def close(self) -> None:
         """Remove digest keys and live streams; nothing can be captured for this point any more."""
         shutil.rmtree(self.path / "hosts", ignore_errors=True)
-        for name in ("live.json", "due.json"):
+        for name in ("secrets.json", "live.json", "due.json"):
             (self.path / name).unlink(missing_ok=True)
 
     def thin(self) -> None:

@@ -45,7 +45,7 @@ from ..model.point import (
 )
 from ..model.policy import TIER_NAME
 from ..model.root import Root
-from . import carry, objects, points, run_folder, stamps
+from . import carry, objects, open_point, points, run_folder, stamps
 from .repository import Repository, sign_envelope, verify_signature
 from .run_folder import OpenPoint, PointFolder, Receipt
 from .stamps import TimeStamping
@@ -206,7 +206,10 @@ def seal(
             way = _Way(repository, keyring, most_carried, stamping)
             with _unsent(folder):
                 opened = _beside_taken(folder, repository, opened)
-                summary = _seal(folder, way, opened, receipts, tuple(silent))
+                beside = _beside_others(repository, opened)
+                summary = _seal(folder, way, beside, receipts, tuple(silent))
+                lost = beside.notes[len(opened.notes) :]
+                summary = dataclasses.replace(summary, warnings=(*summary.warnings, *lost))
         folder.write_sealed(dataclasses.asdict(summary))
         return summary
 
@@ -262,6 +265,21 @@ def _beside_taken(folder: PointFolder, repository: Repository, opened: OpenPoint
     if opened.alias is None or not any(_taken(folder, repository)):
         return opened
     note = f"it was opened with the alias {opened.alias}, which an earlier recovery point of this run has"
+    return dataclasses.replace(opened, alias=None, notes=(*opened.notes, note))
+
+
+def _beside_others(repository: Repository, opened: OpenPoint) -> OpenPoint:
+    """The point without its alias where another controller's has that since this one was opened.
+
+    What was captured is not lost for a name; two that seal at the very same time are told by verify.
+    """
+    if opened.alias is None:
+        return opened
+    other = open_point.alias_holder(repository, opened.alias, since=opened.opened_at - points.CLOCK_SKEW)
+    if other is None or (other.body.run, other.body.point) == (opened.run, opened.point):
+        return opened
+    told = f"which recovery point {other.id} has by now ({open_point.given(other)})"
+    note = f"it was opened with the alias {opened.alias}, {told}"
     return dataclasses.replace(opened, alias=None, notes=(*opened.notes, note))
 
 

@@ -47,7 +47,7 @@ from ..model.root import Root
 from ..model.snapshot import Fingerprint, PackDescription, WrappedKey
 from ..seal import age, zstd
 from ..store.base import Store
-from . import objects, open_point, run_folder
+from . import objects, open_point, run_folder, secret_digests
 from .open_point import RUN_MARGIN
 from .run_folder import HostSheet, OpenPoint, PointFolder, Receipt, SealedSnapshot, StreamReceipt
 
@@ -135,7 +135,12 @@ def snapshot(
         streams = declared.streams()
         for stream in streams:
             root.retention(declared.classes[stream.retention_class])
-        worker = _Worker(host, identity, sheet, root, opened.now(), writer, lambda: _restores(source), opened.spent)
+        worker = _Worker(
+            *(host, identity, sheet, root, opened.now(), writer),
+            restores=lambda: _restores(source),
+            spent=opened.spent,
+            secret_key=folder.read_secret_key(),
+        )
         receipts = []
         connected: Store | None = None
         for decided in _decide(streams, Composite(source, device), worker, opened.opened_at, check=opened.check):
@@ -270,7 +275,7 @@ class _Worker:
     """What everything that is sealed for one host has in common.
 
     ``restores`` gives the restores in place that were open on it in the trips so far, ``spent`` are ids of keys that
-    were destroyed.
+    were destroyed. ``secret_key`` is that of digests of declared secrets, None where none are wanted.
     """
 
     host: str
@@ -281,6 +286,7 @@ class _Worker:
     writer: str
     restores: Callable[[], tuple[str, ...]]
     spent: tuple[str, ...] = ()
+    secret_key: bytes | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -327,13 +333,17 @@ def _decide(
             if check:
                 decided.append(StreamReceipt(stream.name, spoken, changed, 0, None, gaps, left_out_bytes))
                 continue
-            parts = tuple(contents[c.name] for c in stream.components)
+            parts = tuple(_told(contents[c.name], worker) for c in stream.components)
             decided.append(_ToStore(stream, root.classes[stream.retention_class], spoken, changed, gaps, parts))
         else:
             known = sheet.streams[stream.name].named(worker.host)
             proven = dataclasses.replace(known, state=StreamState.UNCHANGED, verified_at=worker.now)
             decided.append(StreamReceipt(stream.name, reason, (), 0, proven, gaps, left_out_bytes))
     return decided
+
+
+def _told(content: ComponentContent, worker: _Worker) -> ComponentContent:
+    return content if worker.secret_key is None else secret_digests.with_secrets(content, worker.secret_key)
 
 
 def _require_tree(contents: Mapping[str, ComponentContent]) -> None:
@@ -413,7 +423,6 @@ def _seal_stream(part: _ToStore, worker: _Worker) -> SealedSnapshot:
     host, sheet, root, now = worker.host, worker.sheet, worker.root, worker.now
     key_id = root.digest_key_id
     restores = worker.restores()
-    fingerprints = tuple(key_fingerprint(c.fingerprint, key_id, sheet.digest_keys) for c in part.contents)
     known = sheet.streams.get(part.stream.name)
     if known is not None:
         # newest is told by this moment: two snapshots of a stream never share a second
@@ -430,39 +439,65 @@ def _seal_stream(part: _ToStore, worker: _Worker) -> SealedSnapshot:
         writer=worker.writer,
         restore_open=bool(restores),
     )
-    sealed, description, wrapped, escrow = seal_pack(origin, part.contents, root, worker.spent)
-    host_key = sheet.digest_keys[key_id]
-    manifest = manifest_format.write(
-        origin,
-        pack=description,
-        key=wrapped,
-        escrow=(escrow,),
-        parts=tuple(zip(part.contents, fingerprints, strict=True)),
-        keyed=lambda data: keys.keyed(host_key, data),
+    marks = (
+        *(f"{RESTORE_OPEN}: {restore}" for restore in restores),
+        *(f"{c.component.name}: {mark}" for c in part.contents for mark in c.marks),
+        *(f"{name}: {NORMALISER}" for name in part.changed if part.reason == NORMALISER),
     )
-    lock_until = keep.snapshot_lock(now, part.kept, f"{host}/{part.stream.name}")
-    name = names.for_snapshot(names.Kind.MANIFEST, part.kept.name, host, part.stream.name, now, manifest)
-    entry = StreamEntry(
-        host=host,
-        host_id=worker.host_id,
-        stream=part.stream.name,
-        retention_class=part.kept.name,
-        state=StreamState.STORED,
-        captured_at=now,
-        verified_at=now,
-        pack=ObjectRef(description.name, "", len(sealed), lock_until),
-        manifest=ObjectRef(name, "", len(manifest), lock_until),
-        fingerprints=fingerprints,
-        marks=(
-            *(f"{RESTORE_OPEN}: {restore}" for restore in restores),
-            *(f"{c.component.name}: {mark}" for c in part.contents for mark in c.marks),
-            *(f"{name}: {NORMALISER}" for name in part.changed if part.reason == NORMALISER),
-        ),
+    entry, sealed, manifest = seal_content(
+        origin, part.contents, root, sheet.digest_keys, part.kept, now=now, spent=worker.spent, marks=marks
     )
     size = len(sealed) + len(manifest)
     left_out_bytes = sum(content.fingerprint.left_out_bytes for content in part.contents)
     receipt = StreamReceipt(part.stream.name, part.reason, part.changed, size, entry, part.gaps, left_out_bytes)
     return SealedSnapshot(receipt, entry, sealed, manifest)
+
+
+def seal_content(
+    origin: manifest_format.Origin,
+    contents: Sequence[ComponentContent],
+    root: Root,
+    host_keys: Mapping[str, bytes],
+    kept: RetentionClass,
+    *,
+    now: dt.datetime,
+    spent: Collection[str] = (),
+    marks: tuple[str, ...] = (),
+) -> tuple[StreamEntry, bytes, bytes]:
+    """Seal contents as a snapshot: its entry, without versions yet, and the bytes of its pack and its manifest.
+
+    :param host_keys: the host's digest keys by id.
+    :param now: the store's time, from which it is locked.
+    :param spent: ids of keys that were destroyed.
+    """
+    sealed, description, wrapped, escrow = seal_pack(origin, contents, root, spent)
+    host_key = host_keys[origin.digest_key]
+    fingerprints = tuple(key_fingerprint(c.fingerprint, origin.digest_key, host_keys) for c in contents)
+    manifest = manifest_format.write(
+        origin,
+        pack=description,
+        key=wrapped,
+        escrow=(escrow,),
+        parts=tuple(zip(contents, fingerprints, strict=True)),
+        keyed=lambda data: keys.keyed(host_key, data),
+    )
+    host, stream, captured_at = origin.host, origin.stream, origin.captured_at
+    lock_until = keep.snapshot_lock(now, kept, f"{host}/{stream}")
+    name = names.for_snapshot(names.Kind.MANIFEST, kept.name, host, stream, captured_at, manifest)
+    entry = StreamEntry(
+        host=host,
+        host_id=origin.host_id,
+        stream=stream,
+        retention_class=kept.name,
+        state=StreamState.STORED,
+        captured_at=captured_at,
+        verified_at=captured_at,
+        pack=ObjectRef(description.name, "", len(sealed), lock_until),
+        manifest=ObjectRef(name, "", len(manifest), lock_until),
+        fingerprints=fingerprints,
+        marks=marks,
+    )
+    return (entry if origin.imported is None else entry.from_elsewhere(origin.imported)), sealed, manifest
 
 
 def ship(part: SealedSnapshot, store: Store, kept: RetentionClass, now: dt.datetime) -> StreamReceipt:
@@ -485,8 +520,8 @@ def seal_pack(
     :param spent: ids of keys that were destroyed.
     :raises KeyDestroyedError: the root has no other key for this class and year.
     """
-    wrap_key = root.wrap_key(origin.retention_class, origin.captured_at.year)
-    escrow_key = root.escrow_key(origin.retention_class, origin.captured_at.year)
+    wrap_key = root.wrap_key(origin.retention_class, origin.key_year)
+    escrow_key = root.escrow_key(origin.retention_class, origin.key_year)
     for key_id, use in ((wrap_key.id, "wrap"), (f"escrow:{escrow_key.id}", "escrow")):
         if key_id in spent:
             raise KeyDestroyedError(

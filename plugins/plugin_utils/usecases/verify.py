@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ..errors import (
     CorruptError,
@@ -26,8 +26,9 @@ from ..model.point import ObjectRef, StreamEntry, StreamState
 from ..model.record import AUDIT, PEOPLE_KINDS, Record, Request
 from ..model.verification import Finding, Level, PointSummary, Report, Severity, StreamSummary
 from ..store.base import Listed
-from . import approvals, destroyed, events, objects, points, proofs, records, stamps
+from . import approvals, destroyed, events, objects, open_point, points, proofs, records, stamps
 from .repository import Repository
+from .restore_record import RESTORE
 from .stamps import TimeStamping
 from .verify_damage import Remedies
 from .verify_objects import Outcome
@@ -41,6 +42,7 @@ _SNAPSHOT_FIELDS = (
     "captured_at",
     "fingerprints",
     "is_rollback_target",
+    "imported",
 )
 # states in which a run proves that the lock is long enough
 _LOCKED_ANEW = (StreamState.STORED, StreamState.UNCHANGED, StreamState.CARRIED)
@@ -122,7 +124,10 @@ class _Verification:
             newest: dict[str, dict[tuple[str, str], StreamEntry]] = {}
             covers: dict[str, tuple[points.Point, tuple[str, ...]]] = {}
             sealed: set[tuple[str, str]] = set()
+            called: dict[str, list[points.Point]] = {}
             for point in self._points():
+                if point.body.alias is not None:
+                    called.setdefault(point.body.alias, []).append(point)
                 sealed.add((point.statement.run, point.statement.point))
                 summaries.append(_summary(point))
                 self._references(point, entries)
@@ -130,6 +135,7 @@ class _Verification:
                 newest[point.id] = points.newest(point.body.streams)
                 if point.body.full:
                     covers[point.id] = (point, point.body.covers)
+            self._aliases(called)
             self._covers(newest, covers)
             live = points.live(self._repository, now=self._now)
             self._fading(live)
@@ -269,6 +275,18 @@ class _Verification:
                 )
             yield point
 
+    def _aliases(self, called: Mapping[str, Sequence[points.Point]]) -> None:
+        """Names that several points have: two controllers gave them at the same time, or one gave it on purpose."""
+        for alias, having in sorted(called.items()):
+            first, *others = sorted(having, key=lambda point: (point.body.sealed_at, point.id))
+            for point in others:
+                self._find(
+                    Severity.WARNING,
+                    point.name,
+                    f"has the alias {alias}, which recovery point {first.id} has too ({open_point.given(first)})",
+                    "Nothing is chosen by this alias. Choose by recovery_point, and find out who gave it twice.",
+                )
+
     def _parents(self, point: points.Point, ids: Collection[str]) -> None:
         sealed_at = point.statement.sealed_at
         young = self._now - sealed_at < dt.timedelta(days=self._longest_days(sealed_at))
@@ -389,6 +407,7 @@ class _Verification:
                 proven_at=proven[entry.key].at if entry.key in proven else None,
                 restore_open=not entry.is_rollback_target,
                 storage_class=self._storage_class(entry),
+                imported=entry.imported.tool if entry.imported else "",
             )
             for entry in sorted(live.streams.values(), key=lambda entry: (entry.name, *entry.key))
         )
@@ -522,13 +541,16 @@ class _Verification:
                     told.append(events.event_of(name, record))
                 except FormatError as e:
                     self._error(name, e, "counts as not there")
-        for event in events.unended(told, sealed, now=self._now):
-            self._find(
-                Severity.WARNING,
-                event.name,
-                f"{event.spoken}, has neither sealed nor said how it ended",
-                "Ask who ran it. Its process was ended, or somebody keeps its recovery point away.",
-            )
+        restored = {str(record.subject.get("intent")) for _name, record in witnessed if record.kind == RESTORE}
+        for event in events.unended(told, sealed, now=self._now, restored=restored):
+            problem = f"{event.spoken}, has neither sealed nor said how it ended"
+            remedy = "Ask who ran it. Its process was ended, or somebody keeps its recovery point away."
+            if event.host:
+                problem = f"{event.spoken}, has not said how it ended"
+                remedy = (
+                    "Ask who ran it, and look at the host: it may hold part of what was restored. Restore it again."
+                )
+            self._find(Severity.WARNING, event.name, problem, remedy)
 
     def _signed_when(self, name: str, at: dt.datetime, request: Request) -> None:
         """Hold the time that people had against the store's: who held their signatures back could put them later."""

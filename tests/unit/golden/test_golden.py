@@ -174,7 +174,7 @@ def test_the_newest_and_a_moment_restore_every_byte(golden: Golden) -> None:
 
 
 def test_the_restore_that_was_recorded_proves_its_streams(golden: Golden) -> None:
-    (name,) = golden.named(names.Kind.RECORD)
+    (name,) = (one for one in golden.named(names.Kind.RECORD) if names.parse(one).record == "restore")
     found = proofs.proven(golden.repository)
     assert found.keys() == {(golden.expected["host"], stream) for stream in ("tier1", "tier2")}
     assert {(proof.at, proof.record) for proof in found.values()} == {(names.parse(name).at, name)}

@@ -615,10 +615,24 @@ def test_a_change_holds_what_was_given_as_text() -> None:
     assert made(holdfast_change={"id": "CHG-2"}).change() == {"id": "CHG-2"}
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"), [(None, False), (True, True), (False, False), ("true", True), ("no", False)]
+)
+def test_evidence_about_secrets_is_only_made_where_a_variable_says_so(given: object, meant: bool) -> None:
+    assert made(holdfast_secret_evidence=given).secret_evidence is meant
+
+
+def test_what_is_neither_true_nor_false_is_refused() -> None:
+    with pytest.raises(PolicyError, match="neither true nor false"):
+        assert made(holdfast_secret_evidence="perhaps").secret_evidence
+
+
 def test_the_state_dir_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert made({"state_dir": "~/runs"}).state_dir == tmp_path / "runs"
     assert made(holdfast_state_dir="/var/lib/x").state_dir == Path("/var/lib/x")
+    with pytest.raises(PolicyError, match="is no path"):
+        assert made(holdfast_state_dir=["/var/lib/x"]).state_dir
 
 
 def test_spec_pieces_do_not_overlap() -> None:
@@ -667,6 +681,21 @@ class TestStorage:
         assert not folder.on_s3
         with pytest.raises(PolicyError, match="a repository in a folder has no bucket"):
             folder.bucket()
+
+
+@pytest.mark.parametrize(
+    ("more", "needed"),
+    [
+        ({}, set()),
+        ({"url": "s3://backups/prod"}, {"botocore", "python-dateutil"}),
+        ({"replicas": [{"name": "south", "url": "s3://backups/prod"}]}, {"botocore", "python-dateutil"}),
+        ({"keyring": {"type": "awskms"}}, {"botocore", "python-dateutil"}),
+        ({"keyring": {"type": "vault"}}, {"hvac"}),
+        ({"timestamp": {"url": "https://tsa.test", "certificates": "/etc/tsa.pem"}}, {"rfc3161-client"}),
+    ],
+)
+def test_libraries_that_a_repository_needs(more: dict[str, t.Any], needed: set[str]) -> None:
+    assert Location.read({**REPOSITORY, **more}, None).libraries().keys() == needed
 
 
 def test_a_policy_variable_may_be_split() -> None:

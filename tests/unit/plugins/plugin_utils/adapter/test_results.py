@@ -467,6 +467,7 @@ class TestReport:
                 "proven_at": None,
                 "restore_open": True,
                 "storage_class": "",
+                "imported": "",
             },
             {
                 "host": "web2",
@@ -477,6 +478,7 @@ class TestReport:
                 "proven_at": "2026-03-01T13:00:00Z",
                 "restore_open": False,
                 "storage_class": "GLACIER",
+                "imported": "",
             },
         ]
         assert long == short

@@ -35,6 +35,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.root import 
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.snapshot import (
     Fingerprint,
     PackDescription,
+    SecretDigest,
     WrappedKey,
 )
 
@@ -102,6 +103,7 @@ PART = ComponentContent(
     ),
     contents=CONTENTS,
     marks=("changed while read: /etc/ssh/config",),
+    secrets=(SecretDigest("/etc/ssh/config", 3, AB), SecretDigest("/etc/ssh/\udcff", 1, CD)),
 )
 
 ORIGIN = manifest.Origin("acme", AB, "web1", "web1", "tier1", "d0030", AT, "1", "1.0.0")

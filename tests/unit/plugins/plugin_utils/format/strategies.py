@@ -42,6 +42,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.root import 
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.snapshot import (
     Fingerprint,
     PackDescription,
+    SecretDigest,
     WrappedKey,
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.seal import zstd
@@ -95,6 +96,7 @@ entries: st.SearchStrategy[Entry] = st.one_of(
     st.builds(Entry, path=raw_paths, kind=st.just(EntryKind.SYMLINK), target=raw_names, **_attributes),
     st.builds(Entry, path=raw_paths, kind=st.just(EntryKind.HARDLINK), target=raw_paths, **_attributes),
 )
+secret_digests = st.builds(SecretDigest, path=raw_paths, line=st.integers(1, 2**31), digest=digests)
 components = st.builds(
     Component,
     name=st.from_regex(r"c[a-z0-9_-]{0,12}", fullmatch=True),
@@ -151,6 +153,7 @@ def component_contents(draw: st.DrawFn) -> ComponentContent:
         entries=tuple(found.values()),
         contents=contents,
         marks=tuple(draw(st.lists(words, max_size=2))),
+        secrets=draw(st.none() | st.lists(secret_digests, max_size=2).map(tuple)),
     )
 
 

@@ -59,6 +59,7 @@ def test_a_manifest_reads_back(wanted: Given) -> None:
         assert captured.size == content.fingerprint.size
         assert (captured.left_out, captured.left_out_bytes) == (content.left_out, content.fingerprint.left_out_bytes)
         assert captured.marks == content.marks
+        assert captured.secrets == content.secrets
         assert captured.entries == tuple(
             entries.read_keyed(Fields(entries.write_keyed(entry, keyed_digest), WHAT)) for entry in content.entries
         )

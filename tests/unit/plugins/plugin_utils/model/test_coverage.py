@@ -9,6 +9,7 @@ import datetime as dt
 from ansible_collections.holdfast.config.plugins.plugin_utils.model import coverage
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.component import Component
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.fleet import HostPolicy
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.imported import Imported
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import (
     Fingerprint,
     ObjectRef,
@@ -60,6 +61,13 @@ def test_what_is_not_proven_is_a_gap_that_says_why():
     assert only(fleet(), {}, {}).reasons == (coverage.NEVER,)
     assert only(fleet(), live(25 * HOUR), {}).reasons == (coverage.LATE,)
     assert only(fleet(), live(HOUR, "postfix"), {}).reasons == (coverage.ABSENT,)
+
+
+def test_what_was_imported_covers_nothing_however_new_it_is():
+    by = Imported("oxidized", "a" * 40, NOW)
+    held = {key: entry.from_elsewhere(by) for key, entry in live(HOUR).items()}
+    row = only(fleet(), held, {})
+    assert (row.state, row.reasons, row.verified_at) == (coverage.GAP, (coverage.NEVER,), None)
 
 
 def test_a_snapshot_that_has_no_lock_or_comes_from_another_time_covers_nothing():

@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import yaml
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture.patterns import covering
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.alias import read_aliases
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.finding import Finding
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.fleet import HostPolicy, Surroundings
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.governance import read_governance
@@ -60,6 +61,7 @@ def _host(name: str, broken: dict[str, t.Any], around: dict[str, t.Any]) -> Host
     policy = judge_policy(findings, **_said(broken), now=NOW)
     whole = None if findings else policy
     governed = read_governance(around.get("governance"), findings)
+    read_aliases(around.get("aliases"), findings)
     replicas = around.get("replicas")
     surroundings = Surroundings(
         governance=governed,
@@ -97,8 +99,8 @@ def test_what_a_broken_policy_says_is_told_with_key_and_remedy(broken: dict[str,
 @pytest.mark.parametrize("broken", BROKEN, ids=[one["says"] for one in BROKEN])
 def test_the_schema_refuses_what_has_no_form_and_takes_what_only_lint_can_judge(broken: dict[str, t.Any]) -> None:
     whole = {f"holdfast_{name}": value for name, value in _said(broken).items()}
-    if "governance" in broken.get("around", {}):
-        whole["holdfast_governance"] = broken["around"]["governance"]
+    around = broken.get("around", {})
+    whole |= {f"holdfast_{name}": around[name] for name in ("governance", "aliases") if name in around}
     assert jsonschema.Draft202012Validator(SCHEMA).is_valid(whole) is not broken.get("form", False)
 
 

@@ -18,6 +18,7 @@ import yaml
 from ansible_collections.holdfast.config.plugins.plugin_utils.capture import presets
 from ansible_collections.holdfast.config.plugins.plugin_utils.errors import PolicyError
 from ansible_collections.holdfast.config.plugins.plugin_utils.model import (
+    alias,
     exclusions,
     governance,
     joining,
@@ -57,6 +58,7 @@ FLEET = {
         ("governance", governance.KEYS),
         ("governed_class", governance.CLASS_KEYS),
         ("legal_hold", governance.HOLD_KEYS),
+        ("aliases", alias.KEYS),
     ],
 )
 def test_both_know_each_key(name: str, keys: tuple[str, ...]) -> None:
@@ -64,7 +66,7 @@ def test_both_know_each_key(name: str, keys: tuple[str, ...]) -> None:
 
 
 def test_both_know_each_variable() -> None:
-    assert set(SCHEMA["properties"]) == {f"holdfast_{name}" for name in (*joining.SPLIT, "governance")}
+    assert set(SCHEMA["properties"]) == {f"holdfast_{name}" for name in (*joining.SPLIT, "governance", "aliases")}
     assert set(SCHEMA["patternProperties"]) == {f"^holdfast_{name}__." for name in joining.SPLIT}
 
 
@@ -120,6 +122,7 @@ WHOLE = {
         "legal_holds": [{"id": "LH-1", "reason": "case 7", "hosts": ["web1"], "until": "2027-01-01"}],
         "audit_days": 730,
     },
+    "holdfast_aliases": {"pattern": "semver"},
 }
 # what no form tells: one key judges another, or a number is one that nobody means
 CROSS_CHECKS = (
@@ -141,6 +144,7 @@ CROSS_CHECKS = (
     "less than the minimum",
     "no name of a component",
     "no size that a component may have",
+    "no regular expression",
 )
 WORDS = """
 1h 7d 36500d 02:30 2027-02-30 2027-03-01 2026-12-24T00:00:00Z tier0 tier9 d0400 far ssh mon verify normal UTC Mars/Base
@@ -163,6 +167,7 @@ def told(document: dict[str, t.Any]) -> list[Finding]:
     findings: list[Finding] = []
     given_ = {name.removeprefix("holdfast_"): value for name, value in document.items()}
     governance.read_governance(given_.pop("governance"), findings)
+    alias.read_aliases(given_.pop("aliases"), findings)
     policy.judge_policy(findings, **given_)
     return findings
 

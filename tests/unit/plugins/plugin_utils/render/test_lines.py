@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import difflib
+import typing as t
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.difference import Comparison
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.redaction import MASK, Redactor
 from ansible_collections.holdfast.config.plugins.plugin_utils.render import lines
@@ -22,6 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NOTHING = Redactor()
+CORPUS = yaml.safe_load((Path(__file__).parents[1] / "model" / "redaction_corpus.yml").read_text(encoding="utf-8"))
 
 
 def told(before: str, after: str, redactor: Redactor = NOTHING) -> list[str]:
@@ -202,3 +206,23 @@ def test_lines_are_limited_and_the_rest_is_counted() -> None:
     assert lines.limited("abc", 2) == ("ab", 1)
     assert lines.limited("abc", 3) == ("abc", 0)
     assert lines.limited("abc", None) == ("abc", 0)
+
+
+@pytest.mark.parametrize("case", CORPUS, ids=[case["source"] for case in CORPUS])
+def test_no_secret_of_the_corpus_is_shown_of_a_file_that_changed(case: dict[str, t.Any]) -> None:
+    path, text = case["path"], case["text"].replace("\N{BROKEN BAR}", "")
+    assert all(secret in text for secret in case["secrets"])
+    without, with_it = {path: b"a = 1\n"}, {path: f"a = 1\n{text}\n".encode()}
+    for found in (only(compared(without, with_it)), only(compared(with_it, without))):
+        view = "\n".join(line.text for line in found.lines)
+        assert [secret for secret in case["secrets"] if secret in view] == []
+        # by name nothing of the file is shown, else all but the secrets
+        assert bool(found.note) is (case.get("by") == "name")
+        assert found.note or ("a = 1" in view and MASK in view)
+
+
+def test_the_corpus_holds_more_than_a_hundred_syntaxes_and_few_files_that_are_hidden_by_name() -> None:
+    shown_by_line = [case for case in CORPUS if case.get("by") != "name"]
+    assert len(shown_by_line) >= 100
+    assert sum(len(case["secrets"]) for case in shown_by_line) >= 200
+    assert len({case["source"] for case in CORPUS}) >= 120

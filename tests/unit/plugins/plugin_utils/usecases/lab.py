@@ -183,7 +183,7 @@ class Lab:
     def restore(self, root: Path, **more: t.Any) -> restore.Restored:
         """Restore host h under *root*, through a trip in this process unless told otherwise."""
         trip = more.pop("trip", near_trip)
-        context = Context(more.pop("target_host", "h"), str(root), change=more.pop("change", {}))
+        context = Context(more.pop("target_host", "h"), str(root), more.pop("actor", {}), more.pop("change", {}))
         given = {"host": "h", "selection": choose.Selection(newest=True), **more}
         return restore.restore(self.repository, self.keyring, Host(trip, root=str(root)), context=context, **given)
 

@@ -27,7 +27,9 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.errors import (
 )
 from ansible_collections.holdfast.config.plugins.plugin_utils.format import canonical, names
 from ansible_collections.holdfast.config.plugins.plugin_utils.format import statement as statement_format
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.alias import Aliases
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import RESTORE_OPEN, STATEMENT_LIMIT
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.verification import Severity
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import choose, objects, points
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.choose import Selection
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.leftovers import ship_leftovers
@@ -265,6 +267,14 @@ def bodies(read: list[str]) -> list[str]:
     return [name for name in read if name.startswith("bodies/")]
 
 
+def prepared(lab: Lab, alias: str, name: str) -> PointFolder:
+    """A point that is open by that alias, with all that its host gives."""
+    folder = lab.folder(name)
+    lab.open(folder, "h", alias=alias)
+    lab.snapshot(folder, MemorySource(FILES))
+    return folder
+
+
 class TestByAlias:
     @pytest.mark.parametrize("alias", ALIASES)
     def test_the_point_that_has_it(self, lab: Lab, clock: Clock, alias: str) -> None:
@@ -287,18 +297,41 @@ class TestByAlias:
         assert error.message == "no recovery point has the alias v1.4"
 
     def test_two_that_have_it_are_both_named(self, lab: Lab, clock: Clock) -> None:
-        """Two controllers at once: neither sees the other's."""
-        folders = [lab.folder(), lab.folder("pre")]
-        for folder in folders:
-            lab.open(folder, "h", alias="v1")
-            lab.snapshot(folder, MemorySource(FILES))
-        both = [sealed(lab, clock, folder) for folder in folders]
+        """Two controllers that seal at once: neither sees the other's."""
+        ours, others = (prepared(lab, "v1", name) for name in ("main", "pre"))
+
+        def meanwhile(_number: int, operation: str, name: str) -> None:
+            if operation == "put" and name.startswith("points/") and others.read_sealed() is None:
+                lab.seal(others)
+
+        lab.on(FaultyStore(lab.store, before=meanwhile)).seal(ours)
+        both = sorted(points.history(lab.repository), key=lambda point: point.id)
+        assert [point.body.alias for point in both] == ["v1", "v1"]
         error = refusal(lab, alias="v1")
         assert error.message.startswith("2 recovery points have the alias v1: ")
         for point in both:
             assert point.id in error.message
             assert text(lab, point=point.id) == FILES[CONF]
         assert error.remedy == "Say which: recovery_point."
+        (found,) = problems(lab.verify(), Severity.WARNING)
+        assert found.item == both[1].name
+        assert f"has the alias v1, which recovery point {both[0].id} has too" in found.problem
+
+    def test_what_another_controller_has_since_is_not_taken_from_it(self, lab: Lab, clock: Clock) -> None:
+        """The backup is kept all the same."""
+        ours, others = (prepared(lab, "v1", name) for name in ("main", "pre"))
+        theirs = sealed(lab, clock, others)
+        done = lab.seal(ours)
+        assert (done.alias, done.complete) == (None, True)
+        (warning,) = done.warnings
+        assert f"with the alias v1, which recovery point {theirs.id} has by now (given at " in warning
+        assert lab.seal(ours) == done
+        (own,) = points.find(lab.repository, done.id or "")[0]
+        assert [finding.detail for finding in own.body.consistency] == [warning]
+        assert own.body.alias is None
+        (chosen, *_rest) = choose.choose(lab.repository, "h", Selection(alias="v1"))
+        assert chosen.entry.manifest in [entry.manifest for entry in theirs.body.streams]
+        assert problems(lab.verify(), Severity.WARNING) == []
 
     def test_a_flipped_one_is_not_believed(self, lab: Lab, clock: Clock) -> None:
         made(lab, clock, {"h": b"x"}, alias="v1")
@@ -553,6 +586,36 @@ class TestAliasAtOpen:
         # others are free, also what it begins with
         for alias in ("v", "V1", "v1.1"):
             lab.open(lab.folder(), "h", alias=alias, check=check)
+
+    def test_who_has_it_and_since_when_is_said(self, lab: Lab, clock: Clock) -> None:
+        point = made(lab, clock, {"h": b"x"}, alias="v1", actor={"user": "root", "awx_user": "alice\x1b[2J"})
+        with pytest.raises(PolicyError) as caught:
+            lab.open(lab.folder(), "h", alias="v1")
+        assert caught.value.message == (
+            f"recovery point {point.id} has the alias v1: alice\\x1b[2J gave it at 2026-03-01T12:00:00Z"
+        )
+
+    @pytest.mark.parametrize(
+        ("pattern", "known", "alias", "said"),
+        [
+            ("semver", "1.4.2", "1.4", "the alias 1.4 is not semver, as holdfast_aliases says"),
+            ("semver", "1.4.2", "v1.4.2", "has the alias 1.4.2, for which people would take v1.4.2"),
+            ("commit", "0123abc", "HEAD", "the alias HEAD is not commit, as holdfast_aliases says"),
+            ("commit", "0123abc", "0123abc4567", "has the alias 0123abc, for which people would take 0123abc4567"),
+            ("rel-[0-9]+", "rel-1", "v1", "the alias v1 is not of the form rel-[0-9]+, as holdfast_aliases says"),
+        ],
+    )
+    def test_a_policy_says_what_it_must_look_like(
+        self, lab: Lab, clock: Clock, pattern: str, known: str, alias: str, said: str
+    ) -> None:
+        made(lab, clock, {"h": b"x"}, alias=known, aliases=Aliases(pattern))
+        folder = lab.folder()
+        with pytest.raises(PolicyError) as caught:
+            lab.open(folder, "h", alias=alias, aliases=Aliases(pattern))
+        assert said in caught.value.message
+        assert caught.value.remedy
+        assert not folder.exists()
+        lab.open(folder, "h", aliases=Aliases(pattern))
 
     def test_another_point_of_the_run_may_not_have_it_before_it_is_sealed_nor_after(
         self, lab: Lab, clock: Clock

@@ -446,3 +446,22 @@ def test_a_record_of_the_retired_costs_a_get_until_a_full_body_takes_it_in(
     assert (spent.sealed.body.full, len(spent.sealed.body.retired)) == (True, retired)
     assert {entry.host for entry in spent.sealed.body.streams} == set(sources)
     holds(measured(lab, sources), opening())
+
+
+def test_a_restore_puts_and_signs_twice_and_check_mode_never(lab: Lab, tmp_path: Path) -> None:
+    lab.run()
+
+    def spent(place: str, *, check: bool) -> dict[str, int]:
+        calls: list[tuple[str, str]] = []
+        counting = dataclasses.replace(
+            lab.on(CountedStore(lab.store, calls)), keyring=CountedKeyring(lab.keyring, calls)
+        )
+        counting.restore(tmp_path / place, check=check)
+        tally = counted(calls)
+        return {name: tally[name] for name in ("clock", "put records", "signer", "sign") if name in tally}
+
+    looked = spent("one", check=True)
+    assert not {"put records", "signer", "sign"} & looked.keys()
+    done = spent("two", check=False)
+    assert (done["put records"], done["signer"], done["sign"]) == (2, 2, 2)
+    assert done["clock"] - looked.get("clock", 0) == 2

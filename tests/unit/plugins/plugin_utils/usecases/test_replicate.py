@@ -29,7 +29,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model.verification
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.base import Listed, Store
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.file import FileStore
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.memory import MemoryStore
-from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import replicate
+from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import events, replicate
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.replica_objects import Pair
 from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.capture.sites import MemorySource
 from hypothesis import HealthCheck, given, settings
@@ -461,11 +461,13 @@ class TestCompares:
         assert restored.record is not None
         state = sites.compare()
         assert state.extra == 0
-        assert [finding.severity for finding in state.findings] == [Severity.WARNING]
-        assert sites.replicate(check=True).returned == (restored.record,)
-        assert restored.record not in held(sites.lab.store)
-        assert sites.replicate().returned == (restored.record,)
-        assert restored.record in held(sites.lab.store)
+        assert [finding.severity for finding in state.findings] == [Severity.WARNING] * 2
+        (begun,) = (finding.item for finding in state.findings if finding.item != restored.record)
+        left = {begun, restored.record}
+        assert set(sites.replicate(check=True).returned) == left
+        assert not left & set(held(sites.lab.store))
+        assert set(sites.replicate().returned) == left
+        assert left <= set(held(sites.lab.store))
         assert not sites.compare().findings
         assert not problems(sites.lab.verify())
 
@@ -475,6 +477,14 @@ class TestCompares:
         name = names.for_record("restore", sites.clock(), data)
         put(sites.far, name, data, sites.clock() + dt.timedelta(days=36500))
         assert sites.replicate().returned == ()
+        assert name not in held(sites.lab.store)
+
+    def test_what_a_run_said_of_itself_does_not_come_home(self, sites: Sites) -> None:
+        lab = sites.at_far()
+        sites.replicate()
+        name = events.put_event(lab.repository, lab.keyring, events.INTENT, {"run": "1" * 16, "point": "main"}, {})
+        assert sites.replicate().returned == ()
+        assert [finding.item for finding in sites.compare().findings if finding.severity is Severity.ERROR]
         assert name not in held(sites.lab.store)
 
     def test_many_are_counted_and_some_named(self, sites: Sites) -> None:
