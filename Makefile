@@ -180,7 +180,7 @@ clean: ## remove what the other targets made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 link:
-	@mkdir -p $(dir $(LINK)) && ln -sfn "$(CURDIR)" $(LINK)
+	@mkdir -p $(dir $(LINK)) && { [[ "$$(readlink $(LINK))" == "$(CURDIR)" ]] || ln -sfn "$(CURDIR)" $(LINK); }
 
 copy:
 	@rm -rf .dev/copy && mkdir -p $(COPY)
