@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import typing as t
 from collections.abc import Mapping
 
-from ..errors import FormatError, PolicyError
+from ..errors import PolicyError
 from ..model import instant
 from ..model.catalog import LIMIT, MOST, CatalogFailure, CatalogPoint, CatalogSnapshot, Query, State
 from ..model.point import ObjectRef, StreamEntry
@@ -46,7 +45,6 @@ OPTIONS: Mapping[str, t.Any] = {
     "newest": {"type": "bool", "default": False},
     **DISPLAY,
 }
-_REMEDY = "Give a time like 2026-11-21T01:16:23Z, or a day like 2026-11-21, in UTC."
 
 
 def query(options: Options) -> Query:
@@ -56,8 +54,8 @@ def query(options: Options) -> Query:
     state = options["state"]
     return Query(
         **{name: options[name] for name in _TEXTS},
-        since=_moment(options["since"], "since"),
-        until=_moment(options["until"], "until"),
+        since=options.day_or_time("since"),
+        until=options.day_or_time("until", to_its_end=True),
         state=None if state is None else State(state),
         limit=options.number("limit", 1, MOST),
         newest_first=options["newest_first"],
@@ -92,18 +90,6 @@ def _beside(options: Options, catalog: Catalog) -> dict[str, t.Any]:
     site = options.inherited("read_from")
     stale = [*catalog.stale, *([f"it is read at replica {site}, which may lag"] if site else [])]
     return {"changed": False, "counts": counts, "stale": stale, "warnings": list(catalog.warnings)}
-
-
-def _moment(text: str | None, option: str) -> dt.datetime | None:
-    """A time, or a day: its first second for ``since``, its last one for ``until``."""
-    if text is None:
-        return None
-    day = len(text) == len("2026-11-21")
-    try:
-        at = instant.from_text(f"{text}T00:00:00Z" if day else text)
-    except FormatError as e:
-        raise PolicyError(f"{text!r} is no time", item=option, remedy=_REMEDY) from e
-    return at + dt.timedelta(days=1, seconds=-1) if day and option == "until" else at
 
 
 def _details(shown: ShownPoint | ShownSnapshot) -> dict[str, t.Any]:

@@ -10,7 +10,6 @@ import datetime as dt
 import typing as t
 from collections.abc import Mapping
 
-from ..errors import FormatError, PolicyError
 from ..model import instant
 from ..model.catalog import CatalogPoint, CatalogSnapshot
 from ..model.entry import Entry
@@ -54,23 +53,10 @@ def asked(options: Options, host: str) -> Asked:
         host=options["host"] or host,
         path=options["path"],
         component=options["component"],
-        since=_moment("since", options["since"]),
-        until=_moment("until", options["until"]),
+        since=options.day_or_time("since"),
+        until=options.day_or_time("until", to_its_end=True),
         read=options.number("limit", 1, _MOST),
     )
-
-
-def _moment(name: str, text: str | None) -> dt.datetime | None:
-    """A time, or a day: its first second for ``since``, its last one for ``until``."""
-    if text is None:
-        return None
-    day = len(text) == len("2026-11-21")
-    try:
-        at = instant.from_text(f"{text}T00:00:00Z" if day else text)
-    except FormatError as e:
-        remedy = "Give a time like 2026-11-21T01:16:23Z, or a day like 2026-11-21, in UTC."
-        raise PolicyError(f"{text!r} is no time", item=name, remedy=remedy) from e
-    return at + dt.timedelta(days=1, seconds=-1) if day and name == "until" else at
 
 
 def told(found: History) -> dict[str, t.Any]:

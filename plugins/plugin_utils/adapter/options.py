@@ -394,6 +394,22 @@ class Options:
             refuse([Finding(name, f"{value} is out of range", f"Give {least} to {most}.")])
         return int(value)
 
+    def day_or_time(self, name: str, *, to_its_end: bool = False) -> dt.datetime | None:
+        """An option that is a time, or a day: its first second, or its last one.
+
+        :raises PolicyError: it is neither.
+        """
+        text = self[name]
+        if text is None:
+            return None
+        day = len(text) == len("2026-11-21")
+        try:
+            at = instant.from_text(f"{text}T00:00:00Z" if day else text)
+        except FormatError as e:
+            remedy = "Give a time like 2026-11-21T01:16:23Z, or a day like 2026-11-21, in UTC."
+            raise PolicyError(f"{text!r} is no time", item=name, remedy=remedy) from e
+        return at + dt.timedelta(days=1, seconds=-1) if day and to_its_end else at
+
     def sample(self) -> Sample | None:
         """Which part of a repository is read, None for all of it; raises PolicyError with every finding."""
         given = self["sample"]

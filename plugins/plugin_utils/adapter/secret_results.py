@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import typing as t
 from collections.abc import Mapping, Sequence
 
-from ..errors import FormatError, PolicyError
 from ..model import instant
 from ..model.secret_use import NOT_ROTATED, ROTATED, UNKNOWN, Use
 from ..render import secrets as render
@@ -27,7 +25,6 @@ OPTIONS: Mapping[str, t.Any] = {
 }
 LISTED = 10_000
 _MOST = 1_000_000
-_DATE = len("2026-01-31")
 
 
 def asked(options: Options) -> Asked:
@@ -38,20 +35,9 @@ def asked(options: Options) -> Asked:
     return Asked(
         hosts=tuple(options["hosts"] or ()),
         components=tuple(options["components"] or ()),
-        not_rotated_since=_moment(options["not_rotated_since"]),
+        not_rotated_since=options.day_or_time("not_rotated_since"),
         read=options.number("limit", 1, _MOST),
     )
-
-
-def _moment(text: str | None) -> dt.datetime | None:
-    """A date begins with its first second, UTC."""
-    if text is None:
-        return None
-    try:
-        return instant.from_text(f"{text}T00:00:00Z" if len(text) == _DATE else text)
-    except FormatError as e:
-        remedy = "Give a day or a second of UTC, as 2026-01-31 or 2026-01-31T00:00:00Z."
-        raise PolicyError(e.message, item="not_rotated_since", remedy=remedy) from e
 
 
 def told(found: Secrets) -> dict[str, t.Any]:
