@@ -11,19 +11,18 @@ RANCID (rancid(1), rancid.conf(5)): the files of a group stand below its folder 
 
 from __future__ import annotations
 
-import functools
 import re
 
 from ..errors import PolicyError
-from .base import COMMIT, MTIME, Reader, Text, Version, content, files_below, is_host, moment
-from .history import FILES, History, git_dir
+from .base import COMMIT, MTIME, Text, Version, content, files_below, is_host, moment
+from .history import FILES, GitReader, git_dir
 
 _NO_DEVICE = re.compile(
     r"(?:readme|license|copying|makefile)(?:\..*)?|router\.db|routers\.(?:all|up|down)", re.IGNORECASE
 )
 
 
-class Devices(Reader):
+class Devices(GitReader):
     """One text for each device; :meth:`_name` tells which files are such, and of which device."""
 
     def versions(self) -> list[Version]:
@@ -39,15 +38,6 @@ class Devices(Reader):
         data, _told = content(version.handle, self.limits.version_bytes)
         self.require_same(version, data)
         return Text(data)
-
-    def close(self) -> None:
-        """End git."""
-        if "_history" in vars(self):
-            self._history.close()
-
-    @functools.cached_property
-    def _history(self) -> History:
-        return History(self.path, self.limits)
 
     def _name(self, place: str) -> str | None:
         """The source's name of the device that a file is of; None where it is of none."""

@@ -13,7 +13,6 @@ attributes and times are not kept by etckeeper; hard links become files.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import re
 import shlex
@@ -22,8 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import FormatError, TooLargeError
 from ..model.entry import Entry, EntryKind, folders_above
-from .base import COMMIT, NOBODY, Reader, Tree, Version, in_bounds, ordered_tree
-from .history import LINK, Blob, History
+from .base import COMMIT, NOBODY, Tree, Version, in_bounds, ordered_tree
+from .history import LINK, Blob, GitReader
 
 FOLDER = "/etc"
 METADATA = ".etckeeper"
@@ -47,7 +46,7 @@ class Known:
     folder: bool = False
 
 
-class Etckeeper(Reader):
+class Etckeeper(GitReader):
     """One host's /etc."""
 
     tool = "etckeeper"
@@ -72,15 +71,6 @@ class Etckeeper(Reader):
             marks = (*marks, f"{len(others)} submodules are left out")
         files = {path: contents[path] for path, entry in entries.items() if entry.kind is EntryKind.FILE}
         return Tree((FOLDER,), ordered_tree(entries), files, marks)
-
-    def close(self) -> None:
-        """End git."""
-        if "_history" in vars(self):
-            self._history.close()
-
-    @functools.cached_property
-    def _history(self) -> History:
-        return History(self.path, self.limits)
 
 
 def parsed(script: bytes) -> tuple[dict[str, Known], int]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import os
 import re
 import signal
@@ -26,7 +27,7 @@ from pathlib import Path
 from ..errors import CaptureError, DependencyMissingError, PolicyError, TooLargeError
 from ..mirror.git import Git, Remote
 from ..model.redaction import visible
-from .base import Limits, moment
+from .base import Limits, Reader, moment
 
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,199}")
@@ -301,3 +302,16 @@ def git_dir(path: Path) -> Path | None:
         if not linked and objects.is_dir() and (folder / "HEAD").is_file():
             return folder.absolute()
     return None
+
+
+class GitReader(Reader):
+    """A source that is a repository of git, or may be one."""
+
+    def close(self) -> None:
+        """End git."""
+        if "_history" in vars(self):
+            self._history.close()
+
+    @functools.cached_property
+    def _history(self) -> History:
+        return History(self.path, self.limits)
