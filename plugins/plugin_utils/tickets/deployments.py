@@ -17,6 +17,7 @@ from collections.abc import Mapping
 
 from ..errors import TicketMissingError, TicketServerError
 from ..model import instant
+from ..model.ticket import Ticket
 from .base import Provider, line, require_id
 from .http import Http
 
@@ -30,15 +31,31 @@ class Deployments(Provider, abc.ABC):
     """What both servers have in common; notes are comments on the commit that is deployed, which is always there."""
 
     api: t.ClassVar[str]
+    # where a project has its commits, and the field that is a comment's text
+    comments: t.ClassVar[tuple[str, str]]
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, above: str) -> None:
         self._http = http
+        self._above = above
+        self._deployments = f"{above}/deployments"
 
-    def _found(self, path: str, ticket_id: str) -> Mapping[str, t.Any]:
+    def fetch(self, ticket_id: str) -> Ticket:
+        return self._ticket(self._found(ticket_id))
+
+    def note(self, ticket_id: str, text: str, key: str) -> bool:
+        commits, field = self.comments
+        sha = self._sha(self._found(ticket_id))
+        return self._noted(f"{self._above}/{commits}/{sha}/comments", field, text, key)
+
+    @abc.abstractmethod
+    def _ticket(self, deployment: Mapping[str, t.Any]) -> Ticket:
+        """A deployment as the change that it is."""
+
+    def _found(self, ticket_id: str) -> Mapping[str, t.Any]:
         """The deployment of that number; raises TicketMissingError where there is none."""
         deployment = None
         if require_id(ticket_id).isdecimal() and not ticket_id.startswith("0"):
-            deployment = self._http.get(f"{path}/{ticket_id}")
+            deployment = self._http.get(f"{self._deployments}/{ticket_id}")
         if deployment is None:
             raise TicketMissingError(
                 f"{self._http.server} has no deployment {ticket_id}, or this credential may not see it",

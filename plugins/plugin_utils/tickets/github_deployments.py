@@ -45,19 +45,11 @@ class GitHubDeployments(Deployments):
 
     name: t.ClassVar[str] = "github_deployments"
     api: t.ClassVar[str] = "GitHub's REST API"
+    comments: t.ClassVar[tuple[str, str]] = ("commits", "body")
 
     def __init__(self, http: Http, project: str) -> None:
-        super().__init__(http)
-        self._above = f"/repos/{project}"
-        self._deployments = f"{self._above}/deployments"
+        super().__init__(http, f"/repos/{project}")
         self._run = re.compile(rf"/{re.escape(project)}/actions/runs/([1-9][0-9]{{0,18}})(?:/.*)?", re.IGNORECASE)
-
-    def fetch(self, ticket_id: str) -> Ticket:
-        return self._ticket(self._found(self._deployments, ticket_id))
-
-    def note(self, ticket_id: str, text: str, key: str) -> bool:
-        sha = self._sha(self._found(self._deployments, ticket_id))
-        return self._noted(f"{self._above}/commits/{sha}/comments", "body", text, key)
 
     def listed(self, since: dt.datetime, until: dt.datetime) -> tuple[Ticket, ...]:
         tickets = [self._ticket(row) for row in self._made(since - _LONGEST, until)]

@@ -37,18 +37,10 @@ class GitLab(Deployments):
 
     name: t.ClassVar[str] = "gitlab"
     api: t.ClassVar[str] = "GitLab's REST API"
+    comments: t.ClassVar[tuple[str, str]] = ("repository/commits", "note")
 
     def __init__(self, http: Http, project: str) -> None:
-        super().__init__(http)
-        self._above = f"/api/v4/projects/{urllib.parse.quote(project, safe='')}"
-        self._deployments = f"{self._above}/deployments"
-
-    def fetch(self, ticket_id: str) -> Ticket:
-        return self._ticket(self._found(self._deployments, ticket_id))
-
-    def note(self, ticket_id: str, text: str, key: str) -> bool:
-        sha = self._sha(self._found(self._deployments, ticket_id))
-        return self._noted(f"{self._above}/repository/commits/{sha}/comments", "note", text, key)
+        super().__init__(http, f"/api/v4/projects/{urllib.parse.quote(project, safe='')}")
 
     def listed(self, since: dt.datetime, until: dt.datetime) -> tuple[Ticket, ...]:
         # whatever ended later was updated later
