@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import io
 import secrets
 import typing as t
 from collections.abc import Iterator
@@ -16,14 +15,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.duties import matrix, s3_policies
-from ansible_collections.holdfast.config.tests.lab.s3.identities import admit
 from ansible_collections.holdfast.config.tests.lab.s3.minio import Minio
 from ansible_collections.holdfast.config.tests.lab.s3.server import OWNER, S3Server
 from ansible_collections.holdfast.config.tests.lab.vault.server import Vault
-from ansible_collections.holdfast.config.tests.system.lab import NAME
 
 from .stores import profiles, store_at
-from .test_stolen_operator import DAYS, OperatorHost
+from .test_stolen_operator import OperatorHost, operator_at
 from .vault_lab import RUN, VaultLab
 
 PREFIX = "of/doctor"
@@ -88,20 +85,8 @@ class Site:
 def site(
     made_in_vault: VaultLab, _vault: Vault, minio: Minio, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    _vault.write_policies(NAME)
-    path = tmp_path_factory.mktemp("doctor")
-    pin = made_in_vault.variables["holdfast_repository_id"]
-    lab = OperatorHost(path / "lab", _vault, made_in_vault.owner, hosts=1, pin=pin)
-    lab.by_approle("operator")
-    bucket = minio.make_bucket()
-    with profiles(minio, path):
-        source, target = made_in_vault.store(), store_at(minio, f"{bucket}/lab")
-        for one in source.list("root/"):
-            data = source.get(one.name, version=one.version)
-            target.put_new(one.name, io.BytesIO(data), lock_until=target.clock() + DAYS)
-        admit(minio, bucket, "lab")
-        lab.put_into(minio, f"{bucket}/lab")
-        yield Site(lab, minio, bucket)
+    with operator_at(minio, tmp_path_factory.mktemp("doctor"), made_in_vault, _vault, hosts=1) as lab:
+        yield Site(lab, minio, lab.place.partition("/")[0])
 
 
 def of(result: dict[str, t.Any], name: str) -> list[str]:

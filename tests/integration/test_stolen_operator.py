@@ -11,12 +11,14 @@ into the bucket, and every version in it. What each identity can do to a bucket,
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import datetime as dt
 import io
 import re
 import typing as t
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import botocore.exceptions
 import pytest
@@ -70,6 +72,29 @@ class OperatorHost(VaultLab):
         return store_at(self.server, self.place, "operator")
 
 
+@contextlib.contextmanager
+def operator_at(
+    server: S3Server, path: Path, made_in_vault: VaultLab, vault: Vault, **how: t.Any
+) -> Iterator[OperatorHost]:
+    """A host of an operator whose repository, made in Vault's lab, is in a new bucket.
+
+    :param how: what the lab is made with beside that, such as ``hosts``.
+    """
+    vault.write_policies(NAME)
+    pin = made_in_vault.variables["holdfast_repository_id"]
+    lab = OperatorHost(path / "lab", vault, made_in_vault.owner, pin=pin, **how)
+    lab.by_approle("operator")
+    bucket = server.make_bucket()
+    with profiles(server, path):
+        source, target = made_in_vault.store(), store_at(server, f"{bucket}/lab")
+        for one in source.list("root/"):
+            data = source.get(one.name, version=one.version)
+            target.put_new(one.name, io.BytesIO(data), lock_until=target.clock() + DAYS)
+        admit(server, bucket, "lab")
+        lab.put_into(server, f"{bucket}/lab")
+        yield lab
+
+
 @dataclasses.dataclass(frozen=True)
 class Loot:
     """What a thief has.
@@ -96,19 +121,7 @@ def host(
     made_in_vault: VaultLab, _vault: Vault, versitygw: Versitygw, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorHost]:
     """A host that has backed up two others once, and whose second run was killed before it sealed."""
-    _vault.write_policies(NAME)
-    path = tmp_path_factory.mktemp("stolen")
-    pin = made_in_vault.variables["holdfast_repository_id"]
-    lab = OperatorHost(path / "lab", _vault, made_in_vault.owner, pin=pin)
-    lab.by_approle("operator")
-    bucket = versitygw.make_bucket()
-    with profiles(versitygw, path):
-        source, target = made_in_vault.store(), store_at(versitygw, f"{bucket}/lab")
-        for one in source.list("root/"):
-            data = source.get(one.name, version=one.version)
-            target.put_new(one.name, io.BytesIO(data), lock_until=target.clock() + DAYS)
-        admit(versitygw, bucket, "lab")
-        lab.put_into(versitygw, f"{bucket}/lab")
+    with operator_at(versitygw, tmp_path_factory.mktemp("stolen"), made_in_vault, _vault) as lab:
         without_metadata = {"AWS_EC2_METADATA_DISABLED": "true"}
         assert lab.play(RUN, env=without_metadata).ok().report["complete"]
         lab.change("web1")

@@ -126,12 +126,20 @@ def serve(server: Server) -> Iterator[t.Any]:
                 return self.say(*server.changed.pop(0))
             return self.say(500 if wrong else found.status, found.document)
 
-    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
-    server.url = f"http://127.0.0.1:{listening.server_address[1]}"
+    with listening(Handler) as server.url:
+        try:
+            yield server
+        finally:
+            server.gone.set()
+
+
+@contextlib.contextmanager
+def listening(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Answer on a port of loopback, each request by a thread of its own; yields the URL."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
-        yield server
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
-        server.gone.set()
-        listening.shutdown()
-        listening.server_close()
+        server.shutdown()
+        server.server_close()

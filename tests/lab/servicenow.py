@@ -147,12 +147,8 @@ def serve(instance: ServiceNow) -> Iterator[ServiceNow]:
                 status, headers, data = instance.patched.pop(0) if instance.patched else (200, {}, b'{"result": {}}')
                 self.answer(status, data, headers)
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    instance.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield instance
-    finally:
-        instance.gone.set()
-        server.shutdown()
-        server.server_close()
+    with rest.listening(Handler) as instance.url:
+        try:
+            yield instance
+        finally:
+            instance.gone.set()

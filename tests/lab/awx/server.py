@@ -20,6 +20,8 @@ import typing as t
 import urllib.parse
 from collections.abc import Iterator, Mapping
 
+from ..rest import listening
+
 TOKEN = "a-token-of-awx-that-is-long-enough-for-a-test"
 _API = "/api/v2/"
 _PAGE = 25
@@ -537,11 +539,5 @@ def serve(awx: Awx) -> Iterator[Awx]:
             self.wfile.write(data)
             self.wfile.flush()
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    awx.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with listening(Handler) as awx.url:
         yield awx
-    finally:
-        server.shutdown()
-        server.server_close()
