@@ -51,9 +51,10 @@ def host(tmp_path: Path) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, host: Machine) -> Lab:
+def lab(tmp_path_factory: pytest.TempPathFactory, host: Machine) -> Lab:
     """A controller with the policy as the guide has it: only what is the controller's own stands elsewhere."""
-    lab = Lab(tmp_path / "lab", hosts=0)
+    # ssh's socket is below it, and its path is short
+    lab = Lab(tmp_path_factory.mktemp("lab"), hosts=0)
     own = lab.path / "own"
     # no day of it may come while there are tests
     page = Page(GUIDE, {"/etc/holdfast": str(own), "2027-": "2099-"})

@@ -128,6 +128,21 @@ class Run:
         return self
 
 
+def in_order(repository: Repository) -> list[points.Point]:
+    """All recovery points that are believed, by when they were sealed, and within a second parents first."""
+    read = [points.read_point(repository, name) for name in points.point_names(repository)]
+    found = {point.id: point for point in read}
+    depths: dict[str, int] = {}
+
+    def depth(name: str) -> int:
+        if name not in depths:
+            known = [depth(parent) for parent in found[name].statement.parents if parent in found]
+            depths[name] = 1 + max(known, default=0)
+        return depths[name]
+
+    return sorted(found.values(), key=lambda one: (one.statement.sealed_at, depth(one.id), one.body.point))
+
+
 class Lab:
     """Hosts web1, web2 … whose component ``app`` is a folder each, one repository, one keyring, one state folder."""
 
@@ -279,10 +294,8 @@ class Lab:
         return keyring.connect("local", path=str(self.path / "keyring"))
 
     def points(self) -> list[points.Point]:
-        """All recovery points that are believed, by when they were sealed and by name."""
-        repository = self.repository()
-        found = [points.read_point(repository, name) for name in points.point_names(repository)]
-        return sorted(found, key=lambda point: (point.statement.sealed_at, point.body.point))
+        """All recovery points that are believed, the newest last."""
+        return in_order(self.repository())
 
     def record(self, name: str) -> Record:
         """A signed record."""

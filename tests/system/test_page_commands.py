@@ -42,7 +42,7 @@ from ansible_collections.holdfast.config.tests.lab.page import TYPED, Home, Page
 
 from ..unit.plugins.plugin_utils.imports import sources
 from ..unit.plugins.plugin_utils.mirror.repositories import bare
-from .lab import BIN, COLLECTIONS, PLUGINS
+from .lab import BIN, COLLECTIONS, PLUGINS, in_order
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -259,8 +259,7 @@ class Site:
         repository = open_repository(
             store.connect(self.vars["holdfast_repository"]["url"]), pin=self.vars["holdfast_repository_id"]
         )
-        found = [points.read_point(repository, name) for name in points.point_names(repository)]
-        return sorted(found, key=lambda point: point.statement.sealed_at)
+        return in_order(repository)
 
     def key(self, who: str) -> Path:
         return self.path / "keys" / who
@@ -600,7 +599,7 @@ def test_import(site: Site) -> None:
 def test_secrets(site: Site) -> None:
     page = site.told("guide_secrets.md", {"2026-01-01": instant.to_text(NOW - DAY)})
     said = page.next()
-    assert re.search(r"^shared by 3 hosts, \w{16}\n.*web1 app ", said, re.MULTILINE | re.DOTALL)
+    assert re.search(r"^shared by 3 hosts, \w{16}\n.*web1 app\s", said, re.MULTILINE | re.DOTALL)
     page.end()
 
 
