@@ -4,6 +4,8 @@
 
 // A Vault server for tests: Vault's own core, policies, tokens, audit and HTTP API, with the Transit and KV engines and
 // the auth methods the collection supports, on file storage. Initialise and unseal it over HTTP like any Vault.
+//
+// With a command as its first word (`vault operator generate-root -init`) it is Vault's own command line.
 package main
 
 import (
@@ -13,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	jwtauth "github.com/hashicorp/vault-plugin-auth-jwt"
@@ -22,6 +25,7 @@ import (
 	"github.com/hashicorp/vault/builtin/credential/cert"
 	"github.com/hashicorp/vault/builtin/credential/userpass"
 	"github.com/hashicorp/vault/builtin/logical/transit"
+	"github.com/hashicorp/vault/command"
 	"github.com/hashicorp/vault/command/server"
 	vaulthttp "github.com/hashicorp/vault/http"
 	"github.com/hashicorp/vault/internalshared/configutil"
@@ -65,6 +69,9 @@ func (r registry) DeprecationStatus(name string, t consts.PluginType) (consts.De
 func (registry) IsBuiltinEntPlugin(string, consts.PluginType) bool { return false }
 
 func main() {
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
+		os.Exit(command.Run(os.Args[1:]))
+	}
 	listen := flag.String("listen", "127.0.0.1:8200", "address to listen on")
 	data := flag.String("data", "", "folder to store in")
 	certFile := flag.String("cert", "", "TLS certificate (PEM)")
