@@ -55,7 +55,9 @@ def test_what_is_wrong_is_named_by_where_it_was_given(monkeypatch: pytest.Monkey
     ("ring", "says"),
     [
         ({"path": "/etc/keyring"}, "nothing to set up"),
-        ({**RING, "auth_method": "approle"}, "role_id"),
+        ({**RING, "auth_method": "approle", "role_id": "7c0e6c2e-\u2026"}, "one line of text"),
+        # which somebody gives to it, and Vault does not
+        ({**RING, "auth_method": "jwt"}, "role_id"),
         ({**RING, "url": "http://vault.example.com"}, "not encrypted"),
     ],
 )
@@ -63,6 +65,12 @@ def test_a_keyring_that_has_nothing_to_set_up_or_cannot_be_used(ring: dict[str, 
     given = options(ring)
     with pytest.raises(PolicyError, match=says):
         keyring_options.setup(given, given.location())
+
+
+@pytest.mark.parametrize("role_id", [{}, {"role_id": None}])
+def test_the_role_id_of_jobs_is_not_known_before_they_have_a_way_in(role_id: dict[str, t.Any]) -> None:
+    given = options({**RING, "auth_method": "approle", **role_id})
+    assert keyring_options.setup(given, given.location())._client.settings.auth_method == "token"
 
 
 def test_the_operator_has_a_way_in_unless_something_else_is_declared() -> None:
