@@ -21,7 +21,8 @@ TYPED = ("bash", "console")
 PATIENCE_SECONDS = 120
 _FENCE = re.compile(r"^( *)```(\w*)$")
 # the first line of a block that is to be a file: `# inventory.yml`
-_NAME = re.compile(r"# ([\w./-]+\.(?:yml|yaml|cfg|ini|txt))\n")
+_NAME = re.compile(r"# ([\w./-]+\.(?:yml|yaml|cfg|ini|txt|hcl))\n")
+_OF_FILES = ("yaml", "ini", "hcl")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +67,26 @@ class Page:
 
     def files(self) -> dict[str, str]:
         """What the page says is in files."""
-        named = [(_NAME.match(block.text), block.text) for block in self.blocks if block.language in ("yaml", "ini")]
+        named = [(_NAME.match(block.text), block.text) for block in self.blocks if block.language in _OF_FILES]
         return {found[1]: text for found, text in named if found}
+
+
+class Told:
+    """What a page tells its reader to type, one block after the other, each to be given once.
+
+    :param left: what is still to be given.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.name = page.name
+        self.left = [block.text for block in page.blocks if block.language in TYPED]
+
+    def take(self, begin: str) -> str:
+        """The block that begins so, and no other does."""
+        found = [text for text in self.left if text.startswith(begin)]
+        assert len(found) == 1, f"{len(found)} blocks of {self.name} begin with {begin}"
+        self.left.remove(found[0])
+        return found[0]
 
 
 def _read(terminal: int) -> bytes:
@@ -167,6 +186,10 @@ class Home:
         assert code == 0, f"{' '.join(map(str, command))}\n{said}"
         return said
 
+    def give(self, commands: str, **environment: str) -> str:
+        """Give commands in one shell that ends at the first that fails; returns what they printed."""
+        return self.run("bash", "-euo", "pipefail", "-c", commands, **environment)
+
     def write(self, page: Page) -> None:
         """Write the files of a page."""
         for name, text in page.files().items():
@@ -178,4 +201,4 @@ class Home:
         """Give the commands of these sections of a page, or of all, in one shell that ends at the first that fails."""
         commands = page.commands(*sections)
         assert commands, f"{page.name} has no commands there"
-        return self.run("bash", "-euo", "pipefail", "-c", "\n".join(commands), **environment)
+        return self.give("\n".join(commands), **environment)

@@ -132,7 +132,7 @@ FOLLOWED: Mapping[str, str] = {
     "guide_storage.md": "tests/system/test_legal_hold.py",
     "guide_uninstall.md": "tests/system/test_pages.py",
     "guide_upgrade.md": "tests/packaging/test_bare.py",
-    "guide_vault.md": "tests/integration/test_keyring_setup.py",
+    "guide_vault.md": "tests/integration/test_vault_page.py",
     "guide_watch.md": "tests/events/test_watch.py",
     "runbooks/README.md": "tests/system/test_pages.py",
     "runbooks/destroy_under_lock.md": "tests/unit/test_destroy_runbook.py",

@@ -101,6 +101,17 @@ class Vault:
         :raises NotBuiltError: it cannot be built here.
         :raises NotStartedError: it did not start.
         """
+        self.up_bare()
+        self.call("PUT", "sys/audit/file", {"type": "file", "options": {"file_path": str(self.audit_log)}})
+        self.mount("transit")
+        self.call("POST", "sys/auth/approle", {"type": "approle"})
+
+    def up_bare(self) -> None:
+        """The same without anything but what Vault has of itself.
+
+        :raises NotBuiltError: it cannot be built here.
+        :raises NotStartedError: it did not start.
+        """
         certificate, key = self.authority.issue(self.folder.name)
         listen = f"127.0.0.1:{port()}"
         self.url = f"https://{listen}"
@@ -111,9 +122,6 @@ class Vault:
         made = self.call("PUT", "sys/init", {"secret_shares": SHARES, "secret_threshold": THRESHOLD})
         self._shares, self._root = made["keys_base64"], made["root_token"]
         self.unseal()
-        self.call("PUT", "sys/audit/file", {"type": "file", "options": {"file_path": str(self._audit_log)}})
-        self.mount("transit")
-        self.call("POST", "sys/auth/approle", {"type": "approle"})
 
     def start(self) -> None:
         """Start again what was killed, with the data it had, and unseal it."""
@@ -147,7 +155,7 @@ class Vault:
 
     def fill(self) -> None:
         """Let its audit device take nothing more, as where the disk is full: Vault answers no request then."""
-        self._daemon.limit_files(self._audit_log.stat().st_size)
+        self._daemon.limit_files(self.audit_log.stat().st_size)
 
     def revive(self) -> None:
         """Make it answer, whatever a test has done to it."""
@@ -161,6 +169,16 @@ class Vault:
     def log(self) -> str:
         """What it has printed."""
         return self._daemon.log()
+
+    @property
+    def programs(self) -> Path:
+        """The folder of ``vault``, its own command line."""
+        return build(VAULT).parent
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells that where this Vault is; who asks is told by ``VAULT_TOKEN``."""
+        return {"VAULT_ADDR": self.url, "VAULT_CACERT": str(self.ca_path)}
 
     def mount(self, path: str) -> None:
         """Mount another Transit engine."""
@@ -255,14 +273,15 @@ class Vault:
 
     def logs(self) -> str:
         """All that it has written down: its log and its audit."""
-        return self.log() + self._audit_log.read_text()
+        return self.log() + self.audit_log.read_text()
 
     @property
-    def _audit_log(self) -> Path:
+    def audit_log(self) -> Path:
+        """What its audit device writes to."""
         return self.folder / "audit.log"
 
     def _entries(self) -> Iterator[t.Any]:
-        for line in self._audit_log.read_text().splitlines():
+        for line in self.audit_log.read_text().splitlines():
             # the last may not be whole yet
             with contextlib.suppress(ValueError):
                 yield json.loads(line)
@@ -283,11 +302,17 @@ class Vault:
 
 
 @contextlib.contextmanager
-def vault(folder: Path) -> Iterator[Vault]:
-    """Have a Vault, and end it."""
+def vault(folder: Path, *, bare: bool = False) -> Iterator[Vault]:
+    """Have a Vault, and end it.
+
+    :param bare: as somebody has it who has just unsealed it for the first time.
+    """
     running = Vault(folder / "vault", Authority(folder / "authority"))
     try:
-        running.up()
+        if bare:
+            running.up_bare()
+        else:
+            running.up()
         yield running
     finally:
         with contextlib.suppress(AttributeError):
