@@ -115,6 +115,7 @@ test-root: $(VENV)/.dev link ## whole hosts with systemd, in containers: takes r
 	python -m pytest tests/root
 
 test-integration: $(VENV)/.dev link servers ## real S3 servers and a real Vault on loopback; needs Go 1.25 and Debian's radosgw ceph-mon ceph-osd ceph-common
+	$(MAKE) VENV=.dev/aws PYTHON="$(CURDIR)/$(VENV)/bin/python" .dev/aws/.aws
 	python -m pytest tests/integration
 
 test-events: $(VENV)/.dev link ## real ansible-rulebook: signed webhooks and what devices log; needs a Java of 17 or later
@@ -171,7 +172,7 @@ changelog: $(VENV)/.dev ## turn changelogs/fragments into the entry of the versi
 	antsibull-changelog release --reload-plugins
 
 lock: ## write requirements/*.txt anew from requirements/*.in; needs uv
-	cd requirements && for name in runtime dev bench eda; do \
+	cd requirements && for name in runtime dev bench eda aws; do \
 	  uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 $$name.in -o $$name.txt; done
 	cd requirements && uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.12 next.in -o next.txt
 

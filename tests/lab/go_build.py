@@ -70,10 +70,12 @@ class Program:
 
 VERSITYGW = Program("github.com/versity/versitygw/cmd/versitygw", "v1.8.0")
 MINIO = Program("github.com/minio/minio", "v0.0.0-20260212201848-7aac2a2c5b7c")
+# its client, which pages name
+MC = Program("github.com/minio/mc", "v0.0.0-20250313080218-cf909e1063a9")
 # Vault's own core, under a licence that lets nobody sell it as a service: built here for tests, and never shipped
 # its command line with the plugins of its minimal build: those of all the others ask for modules that nobody released
 VAULT = Program("holdfast.lab/vault", "v1.21.2", Path(__file__).parent / "vault", "minimal")
-PROGRAMS = (VERSITYGW, MINIO, VAULT)
+PROGRAMS = (VERSITYGW, MINIO, MC, VAULT)
 
 
 def build(program: Program) -> Path:

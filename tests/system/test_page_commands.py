@@ -83,9 +83,9 @@ ELSEWHERE: Mapping[str, Mapping[str, tuple[str, str]]] = {
         ),
     },
     "guide_duties.md": {
-        "# MinIO": ("tests/integration/test_duties.py", "policy"),
-        "for file in policies/vault": ("tests/integration/test_duties.py", "policy"),
-        "aws --profile prod-operator": ("tests/integration/duties_tries.py", "delete"),
+        "# MinIO": ("tests/integration/test_duties_page.py", 'take("# MinIO")'),
+        "for file in policies/vault": ("tests/integration/test_duties_page.py", 'take("for file in policies/vault")'),
+        "aws --profile prod-operator": ("tests/integration/test_duties_page.py", 'take("aws --profile prod-operator")'),
     },
     "guide_people.md": {
         # it takes a stick, and somebody who touches it

@@ -166,7 +166,12 @@ class Rgw(S3Server):
     @property
     def iam(self) -> t.Any:
         """A client of boto3 for users' policies and roles, of somebody who is no S3 identity of the tests."""
-        return self.iam_as(self._admin)
+        return self.iam_as(self.administrator)
+
+    @property
+    def administrator(self) -> Keys:
+        """The keys of that somebody."""
+        return self._admin
 
     def iam_as(self, keys: Keys) -> t.Any:
         """The same, of whoever has these keys."""
@@ -190,6 +195,10 @@ class Rgw(S3Server):
         """Run radosgw-admin, whom no lock binds, and return what it says."""
         said = self._run("radosgw-admin", *args)
         return json.loads(said) if said.strip().startswith(("{", "[")) else said
+
+    def add_user(self, name: str, keys: Keys) -> None:
+        """Make a user, who may do nothing yet."""
+        self.admin("user", "create", f"--uid={name}", f"--display-name={name}", *_shown(keys))
 
     def set_quota(self, bucket: str, size: int) -> None:
         """Let a bucket of the owner's hold so many bytes, of which each object takes a multiple of 4096."""
