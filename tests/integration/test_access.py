@@ -27,6 +27,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.store.s3_client im
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.s3_settings import S3Settings
 from ansible_collections.holdfast.config.plugins.plugin_utils.store.wrappers import Patience
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import verify
+from ansible_collections.holdfast.config.tests.lab.page import Home, Page, Told
 from ansible_collections.holdfast.config.tests.lab.s3.identities import admit
 from ansible_collections.holdfast.config.tests.lab.s3.minio import Minio
 from ansible_collections.holdfast.config.tests.lab.s3.rgw import Rgw
@@ -40,7 +41,8 @@ from .keyrings import client_at
 from .stores import profiles
 from .test_runs import BucketLab
 
-ROLE = "arn:aws:iam::123456789012:role/holdfast-lab-restorer"
+GUIDE = Path(__file__).parents[2] / "docs" / "guide_access.md"
+ROLE, PAGE_ROLE = (f"arn:aws:iam::123456789012:role/holdfast-{name}-restorer" for name in (NAME, "prod"))
 RESTORER, BROKER = f"holdfast-{NAME}-restorer", f"holdfast-{NAME}-broker"
 TICKET, LATER, UNSIGNED = "CHG0031337", "CHG0031338", "CHG0031339"
 RESTORE = {"name": "restore", "holdfast.config.restore": {"under": "{{ restored }}", "newest": True}}
@@ -57,6 +59,7 @@ class Scene(BucketLab):
         self.ring: dict[str, t.Any] = {"type": "vault", "url": vault.url, "ca_cert": str(vault.ca_path)}
         self.variables["holdfast_repository"]["keyring"] = self.ring
         self.variables["restored"] = f"{path}/restored"
+        self.variables["holdfast_journal_dir"] = f"{path}/journal"
         self.files = path / "access"
         self.requests: dict[str, str] = {}
         self.until: dict[str, str] = {}
@@ -75,6 +78,19 @@ class Scene(BucketLab):
             for word in path.read_text().split() if path.exists() else ():
                 assert len(word) < 20 or word not in run.output
         return super().checked(run)
+
+    def typed(self, commands: str) -> Run:
+        return self.checked(super().typed(commands))
+
+    def told(self, files: Path) -> Told:
+        """What docs/guide_access.md tells to type, for the window that is open now.
+
+        :param files: where what is given goes.
+        """
+        # MinIO has no roles: the broker holds the restorer's keys
+        sts = {"holdfast-prod-restorer": RESTORER, f'"{PAGE_ROLE}"': f'"{ROLE}", "profile": "restorer"'}
+        request = self.requests[TICKET]
+        return Told(Page(GUIDE, {**sts, "4f1d2a6b8c0e": request, "/dev/shm/restore": str(files)}))
 
     def by_approle(self, identity: str) -> None:
         """Let runs be those of an identity that logs in to Vault by AppRole."""
@@ -100,12 +116,16 @@ class Scene(BucketLab):
         sts = {"assume_role_arn": ROLE, "profile": "restorer"}
         return {"request": self.requests[ticket], "path": str(self.files), "sts": sts, **more}
 
-    def restore(self, environment: Mapping[str, str]) -> Run:
-        """Restore with what ``access`` has told, and with nothing else."""
-        shutil.rmtree(self.path / "restored", ignore_errors=True)
+    def by_nobody(self) -> None:
+        """Let runs have no more than they are told."""
         for name in ("auth_method", "role_id"):
             self.ring.pop(name, None)
         self.login, self.identity = {}, "outsider"
+
+    def restore(self, environment: Mapping[str, str]) -> Run:
+        """Restore with what ``access`` has told, and with nothing else."""
+        shutil.rmtree(self.path / "restored", ignore_errors=True)
+        self.by_nobody()
         self.variables["holdfast_change"] = {"id": TICKET}
         try:
             return self.play([RESTORE], env=environment)
@@ -225,9 +245,11 @@ def story(scene: Scene) -> Story:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (scene.files, *scene.files.iterdir())}
     copy = scene.path / "copy"
     shutil.copytree(scene.files, copy)
-    restored = scene.restore(environment)
-    assert restored.rc == 0, restored.output
-    assert scene.came_back()
+    app = tree(scene.app("web1"))
+    scene.change("web1")
+    scene.by_nobody()
+    restored = scene.typed(scene.told(scene.files).take("HASHI_VAULT_TOKEN_PATH=")).ok()
+    assert tree(scene.app("web1")) == app
     scene.by_approle("broker")
     end = {"state": "absent", "path": str(scene.files)}
     ended = scene.tasks("access", {"end": end, "end again": end, "who": {"state": "listed"}}, "--diff")
@@ -262,8 +284,9 @@ def test_what_is_given_ends_with_the_window(scene: Scene, story: Story) -> None:
 
 
 def test_a_restore_runs_with_the_files_alone(scene: Scene, story: Story) -> None:
-    assert story.restored.on("restore").result["record"]
-    assert not story.restored.on("restore").result.get("warnings")
+    (restored,) = (kept.result for kept in story.restored.tasks if kept.action == "holdfast.config.restore")
+    assert restored["record"]
+    assert not restored.get("warnings")
 
 
 def audited(vault: Vault) -> Iterator[Mapping[str, t.Any]]:
@@ -352,8 +375,8 @@ def test_a_token_is_gone_when_its_time_is_over(scene: Scene, story: Story, vault
     try:
         scene.by_approle("broker")
         files = scene.path / "short"
-        told = {f"access_{name}": value for name, value in scene.give(path=str(files)).items()}
-        run = scene.play("holdfast.config.access", "-e", json.dumps(told)).ok()
+        told = scene.told(files)
+        run = scene.typed(told.take("ansible-playbook -i inventory.yml holdfast.config.access -e access_request")).ok()
         short = run.on("Give or end them").result
         assert "HASHI_VAULT_TOKEN_FILE=token" in run.output
     finally:
@@ -371,9 +394,18 @@ def test_a_token_is_gone_when_its_time_is_over(scene: Scene, story: Story, vault
     anew = scene.tasks("access", {"anew": scene.give(path=str(files))})
     assert anew.on("anew").result["parts"] == ["token"]
     assert anew.on("anew").result["store_until"] == short["store_until"]
-    end = scene.play("holdfast.config.access", "-e", "access_state=absent", "-e", f"access_path={files}").ok()
+    end = scene.typed(told.take("ansible-playbook -i inventory.yml holdfast.config.access -e access_state=absent")).ok()
     assert end.on("Give or end them").result["changed"]
     assert list(files.iterdir()) == []
+
+
+def test_the_role_that_the_guide_makes_by_hand(scene: Scene, vault: Vault) -> None:
+    at = f"auth/token/roles/{RESTORER}"
+    before = vault.call("GET", at)["data"]
+    vault.call("DELETE", at)
+    home = Home(scene.path, [vault.programs], vault.environment)
+    home.give(scene.told(scene.files).take("vault write auth/token/roles/"), VAULT_TOKEN=vault.generate_root())
+    assert vault.call("GET", at)["data"] == before
 
 
 def test_what_a_broker_is_given_is_what_it_asked_for(vault: Vault) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.holdfast.config.plugins.plugin_utils.model.policy import DEFAULT_CLASSES
 from ansible_collections.holdfast.config.tests.lab.page import Home, Page, Told
 from ansible_collections.holdfast.config.tests.lab.s3.identities import admit
 from ansible_collections.holdfast.config.tests.lab.s3.minio import Minio
@@ -67,11 +68,8 @@ def test_what_the_page_says_is_typed(bare_vault: Vault, minio: Minio, tmp_path: 
     inventory = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
-        # each class more is as many keys more
-        "holdfast_classes": {"d0090": {"days": 90, "mode": "compliance"}},
         "holdfast_components": [{"name": "app", "paths": [str(app)]}],
         "holdfast_journal_dir": str(tmp_path / "journal"),
-        "holdfast_tiers": {"tier1": {"class": "d0090"}},
     }
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {"web1": {}}, "vars": inventory}}))
     known = variables_of_all.read_text()
@@ -107,7 +105,8 @@ def test_what_the_page_says_is_typed(bare_vault: Vault, minio: Minio, tmp_path: 
     make = told.take("export VAULT_TOKEN=$(vault token create -orphan -policy=holdfast-prod-owner")
     said = home.give(make, VAULT_TOKEN=root, **who(OWNER))
     keys = vault.call("LIST", "transit/keys")["data"]["keys"]
-    assert len([key for key in keys if key.startswith("holdfast-prod--d0090-")]) == 11
+    for retention_class in DEFAULT_CLASSES:
+        assert len([key for key in keys if key.startswith(f"holdfast-prod--{retention_class}-")]) == 11
     assert (owner / "escrow" / "identities.txt").exists()
     assert (owner / "keyring.json").exists()
 

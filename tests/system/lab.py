@@ -194,16 +194,27 @@ class Lab:
 
     def start(self, playbook: t.Any, *args: str, check: bool = False, env: Mapping[str, str] | None = None) -> Running:
         """Start a playbook and return at once."""
-        self._runs += 1
-        work = self.path / "run" / str(self._runs)
-        work.mkdir()
-        self.write_inventory()
+        work = self._begin()
         name = playbook
         if not isinstance(playbook, str):
             name = str(work / "play.yml")
             Path(name).write_text(json.dumps(as_plays(playbook)))
         more = ["--check"] if check else []
-        return Running(self, work, [name, *more, *args], {**self.environment(work), **(env or {})})
+        command = [*PLAYBOOK, "-i", str(self.inventory_path), name, *more, *args]
+        return Running(self, work, command, {**self.environment(work), **(env or {})})
+
+    def typed(self, commands: str) -> Run:
+        """Run a playbook by what somebody types in the folder of the lab, in a shell."""
+        work = self._begin()
+        return Running(self, work, ["bash", "-euo", "pipefail", "-c", commands], self.environment(work)).end()
+
+    def _begin(self) -> Path:
+        """The folder of another run."""
+        self._runs += 1
+        work = self.path / "run" / str(self._runs)
+        work.mkdir()
+        self.write_inventory()
+        return work
 
     def environment(self, work: Path) -> dict[str, str]:
         """All that a run gets from its surroundings."""
@@ -320,12 +331,11 @@ class Lab:
 class Running:
     """A run of ansible-playbook under way."""
 
-    def __init__(self, lab: Lab, work: Path, args: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(self, lab: Lab, work: Path, command: Sequence[str], env: Mapping[str, str]) -> None:
         self._lab = lab
         self._work = work
         self._output = (work / "output").open("w+b")
         self._mark = f"COLLECT_TO={env['COLLECT_TO']}".encode()
-        command = [*PLAYBOOK, "-i", str(lab.inventory_path), *args]
         self.process = subprocess.Popen(
             command,
             cwd=lab.path,

@@ -64,15 +64,18 @@ OF_WEB1 = ("/etc/nginx", "/etc/ssh")
 #: a word that stands there.
 ELSEWHERE: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "guide_access.md": {
-        "vault write auth/token/roles/": ("tests/integration/test_access.py", "token_explicit_max_ttl"),
+        "vault write auth/token/roles/": (
+            "tests/integration/test_access.py",
+            'take("vault write auth/token/roles/")',
+        ),
         "ansible-playbook -i inventory.yml holdfast.config.access -e access_request": (
             "tests/integration/test_access.py",
-            "holdfast.config.access",
+            'take("ansible-playbook -i inventory.yml holdfast.config.access -e access_request")',
         ),
-        "HASHI_VAULT_TOKEN_PATH=": ("tests/integration/test_access.py", "HASHI_VAULT_TOKEN_FILE"),
+        "HASHI_VAULT_TOKEN_PATH=": ("tests/integration/test_access.py", 'take("HASHI_VAULT_TOKEN_PATH=")'),
         "ansible-playbook -i inventory.yml holdfast.config.access -e access_state=absent": (
             "tests/integration/test_access.py",
-            "absent",
+            'take("ansible-playbook -i inventory.yml holdfast.config.access -e access_state=absent")',
         ),
     },
     "guide_awx.md": {
