@@ -87,7 +87,7 @@ ELSEWHERE: Mapping[str, Mapping[str, tuple[str, str]]] = {
         ),
     },
     "guide_triggers.md": {
-        # a Java of the distribution's; all else of the guide is given there
+        # a package of the distribution, and what `make test-events` installs from its pins; all else is given there
         "$ apt-get install": ("tests/events/test_rulebook.py", "apt-get"),
     },
     "runbooks/escrow_ceremony.md": {
@@ -146,8 +146,7 @@ class Told:
         moved = {below: f"{site.path}{below}" for below in BELOW if below in text}
         moved |= {below: f"{site.path}/hosts/web1{below}" for below in OF_WEB1 if below in text}
         self.page = Page(path, {**moved, **replaced})
-        blocks = [block.text for block in self.page.blocks if block.language in TYPED]
-        self.left = [text for text, is_done in zip(blocks, done, strict=True) if not is_done]
+        self.left = [text for text, is_done in zip(self.page.commands(), done, strict=True) if not is_done]
 
     def next(self, *, within: Path | None = None, **environment: str) -> str:
         """Give the commands of the next block in one shell that ends at the first that fails; what they printed."""
@@ -168,7 +167,7 @@ class Told:
 
     def _commands(self) -> str:
         assert self.left, f"{self.name} has no more commands"
-        return re.sub(r"^\$ ", "", self.left.pop(0), flags=re.MULTILINE)
+        return self.left.pop(0)
 
     def end(self) -> None:
         """That was all of it."""
@@ -176,8 +175,7 @@ class Told:
 
     def text(self, begin: str, language: str = "yaml") -> str:
         """What a block that begins so says."""
-        (found,) = [b.text for b in self.page.blocks if b.language == language and b.text.startswith(begin)]
-        return found
+        return self.page.text(begin, language)
 
     def write(self, begin: str, path: str | Path) -> None:
         """Write a block that begins so to a file."""
