@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ansible-rulebook as a process, and who asks it for captures."""
+"""ansible-rulebook as a process, and who asks it for captures: all of it set up by the commands of its guide."""
 
 from __future__ import annotations
 
@@ -22,9 +22,16 @@ from pathlib import Path
 import yaml
 from ansible_collections.holdfast.config.plugins.plugin_utils.triggers import signature
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.points import Point
+from ansible_collections.holdfast.config.tests.lab.page import Home, Page
 from ansible_collections.holdfast.config.tests.system.lab import PLUGINS, Lab
 
-EDA = Path(__file__).parents[2] / ".dev" / "eda"
+ROOT = Path(__file__).parents[2]
+EDA = ROOT / ".dev" / "eda"
+GUIDE = ROOT / "docs" / "guide_triggers.md"
+# how the commands of the guide begin
+KEYS = "install -d"
+LISTEN = "ansible-rulebook --rulebook holdfast.config."
+ASK = "body="
 SECRET = b"lab-0123456789abcdef0123456789abcdef"
 # of two shared cores: how long is printed, and decides nothing
 PATIENCE_SECONDS = 60
@@ -41,7 +48,7 @@ def wait(what: str, condition: Callable[[], t.Any], told: Callable[[], str] = st
 
 
 class Rulebook:
-    """One rulebook of the collection, with a key ``ci`` for all hosts, and one for each host."""
+    """One rulebook of the collection, with a key ``ci`` for all hosts that the guide makes, and one for each host."""
 
     def __init__(self, lab: Lab, path: Path) -> None:
         self.lab = lab
@@ -49,43 +56,51 @@ class Rulebook:
         self.spool = path / "spool"
         self._work = path / "work"
         self._work.mkdir()
-        self.keys.mkdir(mode=0o700)
-        self.key("ci", "*")
+        # a file alone would lose what stands beside it
+        lab.inventory_path = lab.path / "inventory"
+        lab.inventory_path.mkdir(exist_ok=True)
+        replaced = {"/etc/holdfast/keys": str(self.keys), "/var/lib/holdfast/triggers": str(self.spool)}
+        # a device is told from its address, and here all have this one
+        self._page = Page(GUIDE, {**replaced, "192.0.2.5": "127.0.0.1", "192.0.2.7": "127.0.0.1"})
+        self._environment = {
+            **lab.environment(self._work),
+            # its playbooks run with Ansible as it is where these tests run, and its libraries
+            "ANSIBLE_CONNECTION_PLUGINS": str(PLUGINS / "connection"),
+        }
+        self._environment["PATH"] += f":{EDA / 'bin'}"
+        self._mark = f"COLLECT_TO={self._environment['COLLECT_TO']}".encode()
+        self.give(KEYS)
         for host in lab.hosts:
             self.key(f"host:{host}")
-        self.variables: dict[str, t.Any] = {
-            "holdfast_trigger_keys": str(self.keys),
-            "holdfast_trigger_spool": str(self.spool),
-            "holdfast_trigger_quiet": 0,
-        }
         self._process: subprocess.Popen[bytes] | None = None
-        self._mark = b""
-        self._starts = 0
 
     def key(self, name: str, *hosts: str) -> None:
         """Have a key."""
         (self.keys / name).write_bytes(b"\n".join([SECRET, *(host.encode() for host in hosts)]) + b"\n")
         (self.keys / name).chmod(0o600)
 
-    def start(self, name: str = "captures", port: str = "holdfast_webhook_port") -> None:
-        """Run it, and return when it listens."""
-        self._starts += 1
+    def give(self, begin: str, **environment: str) -> str:
+        """Give the commands of the guide that begin so; what they printed."""
+        home = Home(self.lab.path, environment=self._environment)
+        return home.run("bash", "-euo", "pipefail", "-c", self._page.command(begin), **environment)
+
+    def start(self, name: str = "captures", port: str = "holdfast_webhook_port", *, more: str = "") -> None:
+        """Run it as the guide says, with the variables of the guide, and return when it listens.
+
+        :param more: what is typed after what the guide says.
+        """
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        (self._work / "vars.yml").write_text(yaml.safe_dump({**self.variables, port: self.port}))
+        told = self._page.text("holdfast_trigger_keys:" if name == "captures" else "holdfast_trigger_spool:")
+        ours = {"holdfast_trigger_quiet": 0, port: self.port}
+        (self.lab.path / "triggers.yml").write_text(told + yaml.safe_dump(ours))
         self.lab.write_inventory()
-        environment = self.lab.environment(self._work)
-        self._mark = f"COLLECT_TO={environment['COLLECT_TO']}".encode()
         with (self._work / "output").open("ab") as output:
             self._process = subprocess.Popen(
-                [
-                    *(EDA / "bin" / "ansible-rulebook", "--rulebook", f"holdfast.config.{name}", "-v"),
-                    *("--inventory", self.lab.inventory_path, "--vars", self._work / "vars.yml"),
-                ],
-                cwd=self._work,
-                # its playbooks run with Ansible as it is where these tests run, and its libraries
-                env={**environment, "ANSIBLE_CONNECTION_PLUGINS": str(PLUGINS / "connection")},
+                ["bash", "-euo", "pipefail", "-c", f"{self._page.command(LISTEN + name).rstrip()} {more}"],
+                cwd=self.lab.path,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -129,10 +144,11 @@ class Rulebook:
         """The requests that are not done."""
         return sorted(path.stem for path in self.spool.glob("*/*.json"))
 
-    def sign(self, body: bytes, *, key: str = "ci", secret: bytes = SECRET, at: int = 0) -> dict[str, str]:
-        """The headers of a request that is sent now, or was signed *at* seconds from now."""
+    def sign(self, body: bytes, *, key: str = "ci", secret: bytes = b"", at: int = 0) -> dict[str, str]:
+        """The headers of a request that is sent now, or was signed *at* seconds from now; by that key's own secret."""
         now, nonce = int(time.time()) + at, secrets.token_hex(16)
-        return signature.sign(secret, key=key, timestamp=now, nonce=nonce, body=body)
+        own = secret or (self.keys / key).read_bytes().splitlines()[0]
+        return signature.sign(own, key=key, timestamp=now, nonce=nonce, body=body)
 
     def post(self, value: t.Any, headers: dict[str, str] | None = None, **how: t.Any) -> tuple[int, dict[str, t.Any]]:
         """Ask; return the status and what was answered."""

@@ -13,9 +13,10 @@ import pytest
 from ansible_collections.holdfast.config.plugins.plugin_utils.model.point import StreamState
 from ansible_collections.holdfast.config.tests.lab.asking import HOSTILE
 from ansible_collections.holdfast.config.tests.lab.devices.player import ENABLE, PASSWORD, Player
+from ansible_collections.holdfast.config.tests.lab.page import Page
 from ansible_collections.holdfast.config.tests.system.lab import Lab
 
-from .rulebook import Rulebook, wait
+from .rulebook import ASK, GUIDE, KEYS, LISTEN, SECRET, Rulebook, wait
 
 BEFORE = {
     "kind": "pre-deployment",
@@ -34,7 +35,7 @@ def test_a_signed_request_becomes_a_sealed_point_and_nothing_else_does(rulebook:
     body = json.dumps(BEFORE).encode()
     refused = [
         (rulebook.post(BEFORE, secret=b"another" * 8), 401),
-        (rulebook.post(BEFORE, key="nobody"), 401),
+        (rulebook.post(BEFORE, key="nobody", secret=SECRET), 401),
         (rulebook.post(BEFORE, at=-301), 401),
         (rulebook.post(BEFORE, at=301), 401),
         (rulebook.post(body.replace(b"web1", b"web2"), rulebook.sign(body)), 401),
@@ -61,12 +62,12 @@ def test_a_signed_request_becomes_a_sealed_point_and_nothing_else_does(rulebook:
     }
     assert [(entry.host, entry.state) for entry in point.body.streams] == [("web1", StreamState.STORED)]
 
-    # it was here before; and all that was refused ran nothing: another request that is accepted makes the second point
+    # it was here before; and all that was refused ran nothing: what a shell asks for, and is accepted, makes the second
     assert rulebook.post(body, headers)[0] == 401
-    lab.change("web2")
-    rulebook.accepted({**MANUAL, "hosts": ["web2"]}, key="host:web2")
-    points = rulebook.sealed(2, "a host's own request to its sealed point")
-    assert [point.body.actor["trigger"]["by"] for point in points] == ["zoe (by ci)", "bob (by host:web2)"]
+    lab.change("web1")
+    asked = rulebook.give(ASK, KEY_FILE=str(rulebook.keys / "ci"), HOLDFAST_URL=f"http://127.0.0.1:{rulebook.port}")
+    trigger = rulebook.sealed(2, "a shell's request to its sealed point")[1].body.actor["trigger"]
+    assert trigger == {"kind": "manual-change", "id": json.loads(asked)["id"], "by": "alice (by ci)"}
 
 
 def test_ten_requests_for_a_busy_host_are_one_more_run(rulebook: Rulebook, lab: Lab) -> None:
@@ -123,7 +124,6 @@ def test_a_device_that_logs_a_change_is_captured_with_its_actor(rulebook: Rulebo
             "holdfast_device_known_hosts": player.known_hosts(lab.path / "known_hosts"),
             "holdfast_components": ["device"],
         }
-        rulebook.variables["holdfast_syslog_devices"] = {"127.0.0.1": "sw1"}
         rulebook.start("device_changes", "holdfast_syslog_port")
         # its port is open for both
         if transport == "tcp":
@@ -139,3 +139,8 @@ def test_a_device_that_logs_a_change_is_captured_with_its_actor(rulebook: Rulebo
     trigger = point.body.actor["trigger"]
     assert (trigger["kind"], trigger["by"]) == ("device-change", "bob")
     assert [(entry.host, entry.state) for entry in point.body.streams] == [("sw1", StreamState.STORED)]
+
+
+def test_all_commands_of_the_guide_are_given_here_but_those_that_install() -> None:
+    left = [text for text in Page(GUIDE).commands() if not text.startswith((KEYS, LISTEN, ASK))]
+    assert [text.split()[0] for text in left] == ["apt-get"]

@@ -7,17 +7,19 @@
 from __future__ import annotations
 
 import json
-import typing as t
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.holdfast.config.tests.lab import nspawn
 from ansible_collections.holdfast.config.tests.lab.nspawn import Machine
-from ansible_collections.holdfast.config.tests.system.lab import Lab, Run
+from ansible_collections.holdfast.config.tests.lab.page import Home, Page
+from ansible_collections.holdfast.config.tests.system.lab import Lab, Run, Task
 
-from .rulebook import Rulebook, wait
+from .rulebook import ROOT, Rulebook, wait
 
+GUIDE = ROOT / "docs" / "guide_watch.md"
 STATE = "/var/lib/holdfast-watch"
 UNITS = ("watch.path", "watch.service", "watch-soon.service", "watch-soon.timer", "watch-often.timer")
 # names of folders that somebody may make who writes there
@@ -38,28 +40,35 @@ def host(tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.fixture
 def lab(new_lab: Callable[[int], Lab], host: Machine) -> Lab:
-    """That host alone."""
+    """That host alone, in the group of the guide."""
     lab = new_lab(0)
     lab.hosts = [host.name]
+    lab.variables |= {"holdfast_components": [{"name": "app", "paths": ["/etc/app"]}], "watch_settle": 1}
     lab.host_variables[host.name] = {**host.variables(), "ansible_pipelining": True}
-    lab.variables["holdfast_components"] = [{"name": "app", "paths": ["/etc/app"]}]
+    group = {"linux": {"hosts": lab.host_variables}}
+    lab.inventory = yaml.safe_dump({"all": {"children": group, "vars": lab.variables}})
     return lab
 
 
 def test_what_is_edited_by_hand_is_sealed_and_the_host_can_ask_for_nothing_else(
-    rulebook: Rulebook, lab: Lab, host: Machine
+    rulebook: Rulebook, lab: Lab, host: Machine, tmp_path: Path
 ) -> None:
     own = rulebook.keys / f"host:{host.name}"
     own.unlink()
-    rulebook.start()
-    lab.variables |= {
-        "watch_url": f"http://127.0.0.1:{rulebook.port}",
-        "watch_keys": str(rulebook.keys),
-        "watch_settle": 1,
-    }
+    # what it says of a request too: no secret is in there
+    rulebook.start(more="-v")
+    page = Page(
+        GUIDE,
+        {
+            "https://backup.example.org:5055": f"http://127.0.0.1:{rulebook.port}",
+            "/etc/holdfast/keys": str(rulebook.keys),
+        },
+    )
+    Home(lab.path).write(page)
+    (lab.path / "ansible.cfg").write_text(f"[defaults]\ninventory = {lab.inventory_path}\n")
 
-    def watch(**variables: t.Any) -> Run:
-        return lab.play([{"import_role": {"name": "holdfast.config.watch"}, "vars": variables}], "-vvv", "--diff").ok()
+    def watch(*args: str) -> Run:
+        return lab.play("watch.yml", "-vvv", "--diff", *args).ok()
 
     def log() -> str:
         return host.run("journalctl", "--no-pager", "--unit=holdfast-watch*").stdout.decode() + rulebook.output()
@@ -71,15 +80,20 @@ def test_what_is_edited_by_hand_is_sealed_and_the_host_can_ask_for_nothing_else(
     old = own.read_text()
     assert old == host.path("/etc/holdfast-watch/secret").read_text()
 
-    # a second run changes the secret alone; all that follows is signed with the new one
-    runs.append(watch(watch_rotate=True))
-    changed = {task.task for task in runs[-1].tasks if task.result.get("changed")}
+    # the only command of the guide changes the secret alone; all that follows is signed with the new one
+    (command,) = page.commands()
+    environment = lab.environment(tmp_path)
+    home = Home(lab.path, environment={**environment, "ANSIBLE_VERBOSITY": "3", "ANSIBLE_DIFF_ALWAYS": "1"})
+    rotated = home.run("bash", "-euo", "pipefail", "-c", command)
+    kept = Path(environment["COLLECT_TO"]).read_text()
+    tasks = [Task(**json.loads(line)) for line in kept.splitlines()]
+    changed = {task.task for task in tasks if task.result.get("changed")}
     assert changed == {"Take the old secret away", "Give the host its secret"}
     new = own.read_text()
     assert new != old
     body = {"kind": "manual-change", "hosts": [host.name]}
 
-    def status(secret: str, **more: t.Any) -> int:
+    def status(secret: str, **more: object) -> int:
         return rulebook.post({**body, **more}, key=own.name, secret=secret.strip().encode())[0]
 
     assert status(old) == 401
@@ -112,9 +126,9 @@ def test_what_is_edited_by_hand_is_sealed_and_the_host_can_ask_for_nothing_else(
     trigger = rulebook.sealed(count + 1, "the end of a restore to its sealed point")[-1].body.actor["trigger"]
     assert trigger["by"] == f"unknown (during a restore) (by host:{host.name})"
 
-    runs.append(watch(watch_state="absent"))
+    runs.append(watch("-e", "watch_state=absent"))
     # -vvv shows commands with their arguments
-    told = "".join([log(), *(run.output + str(run.tasks) for run in runs)])
+    told = "".join([log(), rotated, kept, *(run.output + str(run.tasks) for run in runs)])
     assert "EXEC" in told
     assert new.strip() not in told
     assert old.strip() not in told

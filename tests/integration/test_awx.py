@@ -18,12 +18,15 @@ from ansible_collections.holdfast.config.tests.lab import forked_python, molecul
 from ansible_collections.holdfast.config.tests.lab.awx import collection
 from ansible_collections.holdfast.config.tests.lab.awx.server import TOKEN, Awx, serve
 from ansible_collections.holdfast.config.tests.lab.go_build import NotBuiltError
-from ansible_collections.holdfast.config.tests.system.lab import COLLECTIONS, Lab, Run
+from ansible_collections.holdfast.config.tests.lab.page import Home, Page
+from ansible_collections.holdfast.config.tests.system.lab import BIN, COLLECTIONS, Lab, Run
 
 ROOT = Path(__file__).parents[2]
 ROLE = yaml.safe_load((ROOT / "roles/awx/vars/main.yml").read_text(encoding="utf-8").replace("!unsafe ", ""))
 JOBS = [*(job.name for job in matrix.load().jobs), *(job["name"] for job in ROLE["__awx_jobs"])]
 PREFIX = "holdfast-test"
+GUIDE = ROOT / "docs" / "guide_awx.md"
+SCENARIO = ROOT / "extensions" / "molecule" / "awx" / "inventory.yml"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ class Site:
             "CONTROLLER_OAUTH_TOKEN": TOKEN,
             "LAB_PYTHON": str(interpreter),
         }
-        declared = yaml.safe_load((ROOT / "extensions/molecule/awx/inventory.yml").read_text())["all"]["vars"]
+        declared = yaml.safe_load(SCENARIO.read_text())["all"]["vars"]
         lab.variables |= {name: value for name, value in declared.items() if not name.startswith("ansible_")}
 
     def run(self, *, check: bool = False, **variables: t.Any) -> Run:
@@ -78,20 +81,32 @@ def site(tmp_path: Path, awx: Awx, modules: Path, interpreter: Path) -> Site:
     return Site(Lab(tmp_path / "lab"), awx, modules, interpreter)
 
 
-def test_all_is_made_once_and_removed(site: Site) -> None:
+def test_all_is_made_once_and_removed_as_the_guide_says(site: Site, tmp_path: Path) -> None:
     awx = site.awx
     deploy = theirs(awx)
     before = {kind: sorted(held) for kind, held in awx.items.items()}
-    # it defines all, then sees that to define it again changes nothing
-    with tempfile.TemporaryDirectory(prefix="hf-") as home:
-        molecule.run("awx", home, **site.environment)
-    assert not [change for change in awx.changes if change.startswith("PATCH")]
-    # a template that asks nothing has its survey removed once, as it is made
-    removed = [change for change in awx.changes if change.startswith("DELETE")]
-    assert len(set(removed)) == len(removed)
+    # the reader's own: where AWX is, and what it clones
+    project = yaml.safe_load(SCENARIO.read_text())["all"]["vars"]["awx_project_url"]
+    page = Page(GUIDE, {"https://awx.example.com": awx.url, "https://git.example.com/ops/holdfast.git": project})
+    make, remove = page.commands()
+    told = {name: value for name, value in site.environment.items() if not name.startswith("CONTROLLER_")}
+    home = Home(tmp_path, [BIN], told)
+    (tmp_path / "inventory.yml").write_text(SCENARIO.read_text())
+    shown = home.tell("bash", "-euo", "pipefail", "-c", make, secret=TOKEN)
+    assert TOKEN not in shown
     assert_all_is_there(awx, deploy)
 
-    site.run(awx_state="absent").ok()
+    # it defines all twice: nothing of it changes, nor was anything changed while it was made
+    made = list(awx.changes)
+    with tempfile.TemporaryDirectory(prefix="hf-") as folder:
+        molecule.run("awx", folder, **site.environment)
+    assert awx.changes == made
+    assert not [change for change in made if change.startswith("PATCH")]
+    # a template that asks nothing has its survey removed once, as it is made
+    removed = [change for change in made if change.startswith("DELETE")]
+    assert len(set(removed)) == len(removed)
+
+    home.run("bash", "-euo", "pipefail", "-c", remove, CONTROLLER_HOST=awx.url, CONTROLLER_OAUTH_TOKEN=TOKEN)
     assert {kind: sorted(held) for kind, held in awx.items.items()} == before
 
 

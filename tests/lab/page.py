@@ -12,6 +12,8 @@ import pty
 import re
 import select
 import subprocess
+import termios
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +22,7 @@ TYPED = ("bash", "console")
 # of a machine that has much else to do: it decides nothing
 PATIENCE_SECONDS = 120
 _FENCE = re.compile(r"^( *)```(\w*)$")
+_SIGN = re.compile(r"^\$ ", re.MULTILINE)
 # the first line of a block that is to be a file: `# inventory.yml`
 _NAME = re.compile(r"# ([\w./-]+\.(?:yml|yaml|cfg|ini|txt|hcl))\n")
 _OF_FILES = ("yaml", "ini", "hcl")
@@ -56,14 +59,26 @@ class Page:
         self.blocks = tuple(_blocks(text.splitlines()))
 
     def commands(self, *sections: str) -> list[str]:
-        """The commands of these sections, or of all, one text for each block."""
+        """The commands of these sections, or of all, one text for each block, without the sign of a console."""
         known = {block.section for block in self.blocks}
         assert known.issuperset(sections), f"{self.name} has the sections {sorted(known)}"
         return [
-            block.text
+            _SIGN.sub("", block.text)
             for block in self.blocks
-            if block.language == "bash" and (not sections or block.section in sections)
+            if block.language in TYPED and (not sections or block.section in sections)
         ]
+
+    def command(self, begin: str) -> str:
+        """The commands of the one block that begins so."""
+        found = [text for text in self.commands() if text.startswith(begin)]
+        assert len(found) == 1, f"{self.name} has {len(found)} blocks that begin with {begin}"
+        return found[0]
+
+    def text(self, begin: str, language: str = "yaml") -> str:
+        """What the one block of that language says that begins so."""
+        found = [block.text for block in self.blocks if block.language == language and block.text.startswith(begin)]
+        assert len(found) == 1, f"{self.name} has {len(found)} blocks of {language} that begin with {begin}"
+        return found[0]
 
     def files(self) -> dict[str, str]:
         """What the page says is in files."""
@@ -98,6 +113,14 @@ def _read(terminal: int) -> bytes:
     except OSError:
         # so Linux says that the other end is closed
         return b""
+
+
+def _ended(process: subprocess.Popen[bytes], terminal: int, shown: bytes) -> str:
+    """What was shown at a terminal until the command ended, which must be well."""
+    os.close(terminal)
+    text = shown.decode()
+    assert process.wait() == 0, text
+    return text
 
 
 def _blocks(lines: Sequence[str]) -> list[Block]:
@@ -151,12 +174,7 @@ class Home:
 
         :param asked: stands in each question, which ends in a colon and a space.
         """
-        ours, theirs = pty.openpty()
-        words = ["setsid", "--ctty", "--wait", *map(str, command)]
-        process = subprocess.Popen(
-            words, cwd=self.path, env=self._environment({}), stdin=theirs, stdout=theirs, stderr=theirs
-        )
-        os.close(theirs)
+        process, ours = self._at_terminal(command)
         shown, since = b"", 0
         waiting = list(answers)
         while data := _read(ours):
@@ -164,11 +182,33 @@ class Home:
             if waiting and re.search(rb"%b[^\n]*: " % asked.encode(), shown[since:]):
                 os.write(ours, waiting.pop(0).encode() + b"\n")
                 since = len(shown)
-        os.close(ours)
-        text = shown.decode()
-        assert process.wait() == 0, text
+        text = _ended(process, ours, shown)
         assert not waiting, f"it did not ask so often:\n{text}"
         return text
+
+    def tell(self, *command: str | Path, secret: str) -> str:
+        """The same, where it asks nothing, and reads one line that the terminal does not show."""
+        process, ours = self._at_terminal(command)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while termios.tcgetattr(ours)[3] & termios.ECHO:
+            assert process.poll() is None, "it ended, and has read nothing unseen"
+            assert time.monotonic() < deadline, "it reads nothing unseen"
+            time.sleep(0.02)
+        os.write(ours, secret.encode() + b"\n")
+        shown = b""
+        while data := _read(ours):
+            shown += data
+        return _ended(process, ours, shown)
+
+    def _at_terminal(self, command: Sequence[str | Path]) -> tuple[subprocess.Popen[bytes], int]:
+        """Start a command at a terminal; returns its process, and our end of the terminal."""
+        ours, theirs = pty.openpty()
+        words = ["setsid", "--ctty", "--wait", *map(str, command)]
+        process = subprocess.Popen(
+            words, cwd=self.path, env=self._environment({}), stdin=theirs, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        return process, ours
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         return {

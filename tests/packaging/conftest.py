@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -30,6 +31,14 @@ def built(source: Path, folder: Path) -> Path:
     Home(folder, [BIN]).run("ansible-galaxy", "collection", "build", source, "--output-path", folder)
     (archive,) = folder.glob("*.tar.gz")
     return archive
+
+
+def pinned(folder: Path, name: str = "runtime") -> dict[str, str]:
+    """What lets pip take the versions that the other tests run with, which are written to a folder."""
+    pins = folder / "pins.txt"
+    told = (ROOT / "requirements" / f"{name}.txt").read_text()
+    pins.write_text(re.sub(r" \\\n(?:    --hash=.*\n)+", "\n", told))
+    return {"PIP_CONSTRAINT": str(pins), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 def install(home: Home, archive: Path, collections: Path) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.holdfast.config.tests.lab.page import Home, Page
 
-from .conftest import ROOT, only_public
+from .conftest import ROOT, only_public, pinned
 
 PAGE = ROOT / "docs" / "guide_first_backup.md"
 ADDRESS = "git+https://github.com/holdfast-config/holdfast.config.git"
@@ -32,10 +32,7 @@ class Newcomer:
         self.archive = archive
         self.page = Page(PAGE, {ADDRESS: str(archive)})
         self.venv = path / "holdfast" / "venv" / "bin"
-        # the versions that the other tests run with
-        pins = path / "pins.txt"
-        pins.write_text(re.sub(r" \\\n(?:    --hash=.*\n)+", "\n", (ROOT / "requirements" / "runtime.txt").read_text()))
-        self.home = Home(path, [self.venv], {"PIP_CONSTRAINT": str(pins), "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+        self.home = Home(path, [self.venv], pinned(path))
         self.said: dict[str, str] = {}
         self.installed: set[str] = set()
         self.home.write(self.page)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-import time
 import typing as t
+from pathlib import Path
 
-from .lab import Lab, tree
+from ansible_collections.holdfast.config.tests.lab.page import Home, Page
 
+from .lab import Lab, Task, tree
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide_sizing.md"
 ASSUME = {"hosts": 200, "streams": [{"tier": "tier1", "bytes": "2MiB", "files": 1200}]}
 PRICES = {"currency": "EUR", "storage_gb_month": {"standard": 0.025}, "requests_1000": {"put": 0.005}}
 
@@ -23,9 +27,9 @@ def sizing(**options: t.Any) -> dict[str, t.Any]:
 
 
 def made_earlier(lab: Lab, days: int) -> None:
-    """Let all that is stored have been put so many days ago, as its own folders tell it."""
-    ago = time.time() - days * 86400
+    """Let all that is stored have been put so many days before it was, as its own folders tell it."""
     for path in (lab.path / "repository").rglob("*"):
+        ago = path.stat().st_mtime - days * 86400
         os.utime(path, (ago, ago))
 
 
@@ -44,7 +48,7 @@ def test_the_first_day_is_asked_without_a_repository(bare: Lab) -> None:
     assert not (bare.path / "repository").exists()
 
 
-def test_the_playbook_shows_a_report_and_nothing_changes(lab: Lab) -> None:
+def test_the_playbook_shows_a_report_by_the_command_of_the_guide_and_nothing_changes(lab: Lab, tmp_path: Path) -> None:
     lab.play("holdfast.config.backup").ok()
     made_earlier(lab, 3)
     lab.change("web1")
@@ -52,14 +56,24 @@ def test_the_playbook_shows_a_report_and_nothing_changes(lab: Lab) -> None:
     before = tree(lab.path / "repository")
     # what an auditor has: the repository, and no key
     shutil.rmtree(lab.path / "keyring")
-    for check in (False, True):
-        run = lab.play("holdfast.config.sizing", "-e", json.dumps({"sizing_prices": PRICES}), check=check).ok()
-        found = run.on("Size").result
-        assert (found["hosts"], found["changed"], found["past"]) == (2, False, None)
-        (group,) = found["groups"]
-        assert 0 < group["changes_per_day"] < 1
-        assert group["compression"] > 0
-        assert any("Measured over 3.0 days" in line for line in run.on("Show it").result["msg"])
+    lab.variables["sizing_prices"] = PRICES
+    would = lab.play("holdfast.config.sizing", check=True).ok()
+    found = would.on("Size").result
+    assert (found["hosts"], found["changed"], found["past"]) == (2, False, None)
+    (group,) = found["groups"]
+    assert 0 < group["changes_per_day"] < 1
+    assert group["compression"] > 0
+    assert any("Measured over 3.0 days" in line for line in would.on("Show it").result["msg"])
+
+    made_earlier(lab, 37)
+    (command,) = Page(GUIDE).commands()
+    environment = lab.environment(tmp_path)
+    shown = Home(lab.path, environment=environment).run("bash", "-euo", "pipefail", "-c", command)
+    told = [Task(**json.loads(line)) for line in Path(environment["COLLECT_TO"]).read_text().splitlines()]
+    (found,) = (task.result for task in told if task.task == "Size")
+    assert (found["hosts"], found["changed"], found["past"]["days"]) == (2, False, 30)
+    assert "Measured over 28.0 days" in shown
+    assert re.search(r"class +forecast +held +off", shown)
     assert tree(lab.path / "repository") == before
 
 

@@ -253,6 +253,22 @@ def role_arguments(root: Path) -> list[str]:
     return broken
 
 
+def typed_booleans(root: Path) -> list[str]:
+    """A role's conditions make a boolean of its options first.
+
+    What is typed, as in ``-e watch_rotate=true``, is text: Ansible stops at it, or takes it for true whatever it says.
+    """
+    broken = []
+    for spec in sorted(root.glob("roles/*/meta/argument_specs.yml")):
+        options = [o for entry in _yaml(spec)["argument_specs"].values() for o in (entry.get("options") or {}).items()]
+        names = [name for name, option in options if option.get("type") == "bool"]
+        bare = re.compile(rf"(?:when:|\bif|\band|\bor|\bnot) ({'|'.join(names) or '(?!)'})\b(?! \| bool)")
+        for path in sorted((spec.parents[1] / "tasks").glob("*.yml")):
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                broken += [f"{path.relative_to(root)}:{number} takes {name} as it is" for name in bare.findall(line)]
+    return broken
+
+
 def _same(one: object, other: object) -> bool:
     return type(one) is type(other) and one == other
 
@@ -403,6 +419,7 @@ LAWS = (
     libraries_in_one_place,
     short_files,
     role_arguments,
+    typed_booleans,
     action_groups,
     module_attributes,
     one_version,

@@ -240,6 +240,18 @@ BROKEN: list[tuple[Law, Files, str]] = [
         {"a/b.yml": "x: 1\n", "REUSE.toml": '[[annotations]]\npath = ["*.yml", "**/*.yaml"]\n'},
         "a/b.yml has no licence header",
     ),
+    *(
+        (
+            laws.typed_booleans,
+            role("      keep_all: {type: bool, default: false}\n", "") | {"roles/keep/tasks/main.yml": task},
+            "roles/keep/tasks/main.yml:2 takes keep_all as it is",
+        )
+        for task in (
+            "- debug:\n  when: keep_all\n",
+            "- debug:\n  when: keep_some | bool and not keep_all\n",
+            "- debug:\n    msg: \"{{ 'all' if keep_all else 'some' }}\"\n",
+        )
+    ),
     (laws.forbidden_words, {"README.md": "fine\nsee /work" + "/notes\n"}, "README.md:2 holds a path of the machine"),
     (laws.forbidden_words, {"a.sh": "/opt/.pyenv/versions" + "/3.11/bin/python"}, "a.sh:1 holds a path of the machine"),
     (laws.forbidden_words, {"a.py": "# TO" + "DO: more"}, "a.py:1 holds work left undone"),
@@ -286,7 +298,9 @@ def test_a_small_good_tree_breaks_no_law(tmp_path: Path) -> None:
         shared="attributes: {check_mode: {support: full}, diff_mode: {description: Shown.}}\n",
     )
     options = "      keep_days: {type: int, default: 3}\n      keep_name: {}\n      keep_host: {required: true}\n"
-    files = code | described | group("snapshot") | role(options, "keep_days: 3\nkeep_name:\n")
+    options += "      keep_all: {type: bool, default: false}\n"
+    files = code | described | group("snapshot") | role(options, "keep_days: 3\nkeep_name:\nkeep_all: false\n")
+    files |= {"roles/keep/tasks/main.yml": "- debug: {all: '{{ keep_all }}'}\n  when: keep_all | bool\n"}
     files |= library("version.py", 'COLLECTION = "1.2.3"') | {"galaxy.yml": "version: 1.2.3"}
     files = {name: f"{HEADER}\n{text}\n" for name, text in files.items()}
     files |= {"plain.yml": "x: 1\n", "REUSE.toml": '[[annotations]]\npath = ["*.yml"]\n', "tests/__init__.py": ""}
