@@ -6,19 +6,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pty
 import re
 import select
 import subprocess
-from collections.abc import Mapping, Sequence
+import termios
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 # the languages of what a reader types; of a console with the sign that asks for it
 TYPED = ("bash", "console")
 # of a machine that has much else to do: it decides nothing
 PATIENCE_SECONDS = 120
+# how a shell says that it waits for a line
+_READY = "(ready) "
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _FENCE = re.compile(r"^( *)```(\w*)$")
 # the first line of a block that is to be a file: `# inventory.yml`
 _NAME = re.compile(r"# ([\w./-]+\.(?:yml|yaml|cfg|ini|txt))\n")
@@ -151,6 +157,21 @@ class Home:
         assert not waiting, f"it did not ask so often:\n{text}"
         return text
 
+    @contextlib.contextmanager
+    def shell(self, **environment: str) -> Iterator[Shell]:
+        """Sit down at a terminal with a shell of one's own, and leave it."""
+        ours, theirs = pty.openpty()
+        words = ["setsid", "--ctty", "--wait", "bash", "--noprofile", "--norc", "--noediting", "-i"]
+        known = self._environment({**environment, "PS1": f"[$?]{_READY}", "PS2": _READY})
+        process = subprocess.Popen(words, cwd=self.path, env=known, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        try:
+            yield Shell(ours)
+        finally:
+            # it ends as where somebody closes the window
+            os.close(ours)
+            process.wait()
+
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         return {
             "ANSIBLE_NOCOLOR": "1",
@@ -179,3 +200,67 @@ class Home:
         commands = page.commands(*sections)
         assert commands, f"{page.name} has no commands there"
         return self.run("bash", "-euo", "pipefail", "-c", "\n".join(commands), **environment)
+
+
+class Shell:
+    """A shell at a terminal, in which somebody types one line after the other, each once the one before has ended.
+
+    :param terminal: what they sit at.
+    """
+
+    def __init__(self, terminal: int) -> None:
+        self._terminal = terminal
+        self._seen = b""
+        self._until(_READY)
+
+    @property
+    def shown(self) -> str:
+        """All that was seen there, but for its colours."""
+        return _COLOUR.sub("", self._seen.decode(errors="replace")).replace("\r\n", "\n")
+
+    def type(self, block: str, answers: Mapping[str, str] | None = None) -> str:
+        """Type the lines of a block, each of which must end well; returns what was shown.
+
+        :param answers: to the questions that are asked, by their last words. What is answered must not be shown.
+        """
+        before, waiting = len(self.shown), dict(answers or {})
+        for line in block.splitlines():
+            code = self._line(line, waiting)
+            assert code == 0, self.shown[before:]
+        assert not waiting, f"it did not ask for {', '.join(waiting)}:\n{self.shown[before:]}"
+        return self.shown[before:]
+
+    def attempt(self, line: str) -> tuple[int, str]:
+        """Type a line; returns how it ended, and what was shown."""
+        before = len(self.shown)
+        return self._line(line, {}), self.shown[before:]
+
+    def _line(self, line: str, answers: dict[str, str]) -> int:
+        self._send(line)
+        while (met := self._until(_READY, *answers)) != _READY:
+            self._hidden()
+            self._send(answers.pop(met))
+        found = re.search(r"\[(\d+)\]" + re.escape(_READY) + r"\Z", self.shown)
+        # where a command goes on in the next line, nothing has ended yet
+        return int(found[1]) if found else 0
+
+    def _send(self, line: str) -> None:
+        os.write(self._terminal, line.encode() + b"\n")
+
+    def _until(self, *ends: str) -> str:
+        """Read until the last that is shown is one of these."""
+        since = len(self.shown)
+        while True:
+            for end in ends:
+                if self.shown[since:].endswith(end):
+                    return end
+            data = _read(self._terminal)
+            assert data, f"the shell has ended:\n{self.shown}"
+            self._seen += data
+
+    def _hidden(self) -> None:
+        """Wait until the terminal shows nothing of what is typed: who asks says so only after the question."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while termios.tcgetattr(self._terminal)[3] & termios.ECHO:
+            assert time.monotonic() < deadline, f"what is answered would be shown:\n{self.shown}"
+            time.sleep(0.005)

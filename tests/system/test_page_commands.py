@@ -124,18 +124,18 @@ ELSEWHERE: Mapping[str, Mapping[str, tuple[str, str]]] = {
 FOLLOWED: Mapping[str, str] = {
     "../README.md": "tests/system/test_pages.py",
     "guide_audit.md": "tests/system/test_pages.py",
-    "guide_destruction.md": "tests/integration/test_destruction.py",
+    "guide_destruction.md": "tests/integration/test_destruction_pages.py",
     "guide_devices.md": "tests/system/test_devices.py",
     "guide_execution_environment.md": "tests/packaging/test_execution_environment.py",
     "guide_first_backup.md": "tests/packaging/test_bare.py",
     "guide_fleet.md": "tests/integration/test_fleet_page.py",
-    "guide_storage.md": "tests/system/test_legal_hold.py",
+    "guide_storage.md": "tests/integration/test_destruction_pages.py",
     "guide_uninstall.md": "tests/system/test_pages.py",
     "guide_upgrade.md": "tests/packaging/test_bare.py",
     "guide_vault.md": "tests/integration/test_keyring_setup.py",
     "guide_watch.md": "tests/events/test_watch.py",
     "runbooks/README.md": "tests/system/test_pages.py",
-    "runbooks/destroy_under_lock.md": "tests/unit/test_destroy_runbook.py",
+    "runbooks/destroy_under_lock.md": "tests/integration/test_destruction_pages.py",
     "runbooks/restore_device.md": "tests/unit/test_device_runbook.py",
 }
 

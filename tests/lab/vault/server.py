@@ -111,7 +111,7 @@ class Vault:
         made = self.call("PUT", "sys/init", {"secret_shares": SHARES, "secret_threshold": THRESHOLD})
         self._shares, self._root = made["keys_base64"], made["root_token"]
         self.unseal()
-        self.call("PUT", "sys/audit/file", {"type": "file", "options": {"file_path": str(self._audit_log)}})
+        self.call("PUT", "sys/audit/file", {"type": "file", "options": {"file_path": str(self.audit_log)}})
         self.mount("transit")
         self.call("POST", "sys/auth/approle", {"type": "approle"})
 
@@ -147,7 +147,7 @@ class Vault:
 
     def fill(self) -> None:
         """Let its audit device take nothing more, as where the disk is full: Vault answers no request then."""
-        self._daemon.limit_files(self._audit_log.stat().st_size)
+        self._daemon.limit_files(self.audit_log.stat().st_size)
 
     def revive(self) -> None:
         """Make it answer, whatever a test has done to it."""
@@ -255,14 +255,20 @@ class Vault:
 
     def logs(self) -> str:
         """All that it has written down: its log and its audit."""
-        return self.log() + self._audit_log.read_text()
+        return self.log() + self.audit_log.read_text()
 
     @property
-    def _audit_log(self) -> Path:
+    def audit_log(self) -> Path:
+        """Where its audit device writes."""
         return self.folder / "audit.log"
 
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """The shares of the key that unseals it, one for each of so many people."""
+        return tuple(self._shares)
+
     def _entries(self) -> Iterator[t.Any]:
-        for line in self._audit_log.read_text().splitlines():
+        for line in self.audit_log.read_text().splitlines():
             # the last may not be whole yet
             with contextlib.suppress(ValueError):
                 yield json.loads(line)
