@@ -66,7 +66,6 @@ from ansible_collections.holdfast.config.tests.unit.plugins.plugin_utils.usecase
 
 from .keyrings import keyring_at
 from .stores import profiles, store_at
-from .vault_lab import VaultLab
 
 PREFIX = "of/lab"
 MOUNT = "destroying"
@@ -353,49 +352,6 @@ def test_escrow_opens_until_its_holder_destroys_it_and_signs(scene: Scene, told:
     (found,) = destruction.standings(lab.repository)
     assert (found.state, found.demand.signers) == (destruction.DESTROYED, ("alice", "bob"))
     assert found.escrow[scene.key] is not None
-
-
-class Custodian(VaultLab):
-    """A controller in a custodian's hands: his keys of the bucket, and of Vault the token that he is given."""
-
-    def at(self, scene: Scene, token: str) -> Custodian:
-        keys = scene.server.keys["custodian"]
-        self.ring["engine_mount_point"] = MOUNT
-        self.variables["holdfast_repository"] |= {
-            "name": NAME,
-            "url": f"s3://{scene.bucket}/{PREFIX}",
-            "endpoint_url": scene.server.endpoint,
-            "aws_ca_bundle": str(scene.server.ca_path),
-        }
-        self.login = {"VAULT_TOKEN": token, "AWS_ACCESS_KEY_ID": keys.access, "AWS_SECRET_ACCESS_KEY": keys.secret}
-        return self
-
-    def destroy(self, key: str, *args: str, check: bool = False) -> t.Any:
-        task = {"name": "destroy", "holdfast.config.destruction": {"key": key, "state": "present"}}
-        return self.play([{"hosts": "web1", "tasks": [task]}], *args, check=check)
-
-
-def test_a_play_destroys_what_people_have_signed_with_the_token_of_a_quorum(
-    scene: Scene, told: Told, tmp_path: Path
-) -> None:
-    assert told.done.given_up
-    key = f"{TIER2}-{scene.year}"
-    lab = Custodian(tmp_path / "lab", scene.vault, scene.owner, hosts=1, pin=scene.lab.repository.root.id)
-    early = lab.at(scene, scene.token("custodian")).destroy(key)
-    assert f"nobody has signed that key {key} is destroyed" in early.on("destroy").result["msg"]
-    records.complete(scene.lab.repository, signed(scene, "alice", "bob", key=key))
-    refused = lab.at(scene, scene.token("custodian")).destroy(key)
-    assert "has no right to that" in refused.on("destroy").result["msg"]
-    quorum = scene.vault.generate_root()
-    checked = lab.at(scene, quorum).destroy(key, "--diff", check=True).ok().on("destroy").result
-    assert (checked["changed"], checked["token_revoked"]) == (True, False)
-    done = lab.destroy(key, "--diff").ok().on("destroy").result
-    assert (done["changed"], done["token_revoked"]) == (True, True)
-    assert done["diff"]["after"].count(": lost\n") == done["snapshots"] > 0
-    assert scene.vault.refuses("GET", "auth/token/lookup-self", token=quorum)
-    assert {one.key: one.state for one in destruction.standings(scene.lab.repository)}[key] == destruction.PENDING
-    again = lab.at(scene, scene.token("owner")).destroy(key).ok().on("destroy").result
-    assert (again["changed"], again["record"]) == (False, done["record"])
 
 
 def ways_at_a_store(bucket: str, key: str, version: str) -> Mapping[str, Callable[[t.Any], t.Any]]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pty
@@ -14,13 +15,16 @@ import select
 import subprocess
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 # the languages of what a reader types; of a console with the sign that asks for it
 TYPED = ("bash", "console")
 # of a machine that has much else to do: it decides nothing
 PATIENCE_SECONDS = 120
+# how a shell says that it waits for a line
+_READY = "(ready) "
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _FENCE = re.compile(r"^( *)```(\w*)$")
 _SIGN = re.compile(r"^\$ ", re.MULTILINE)
 # the first line of a block that is to be a file: `# inventory.yml`
@@ -200,13 +204,25 @@ class Home:
             shown += data
         return _ended(process, ours, shown)
 
-    def _at_terminal(self, command: Sequence[str | Path]) -> tuple[subprocess.Popen[bytes], int]:
+    @contextlib.contextmanager
+    def shell(self, **environment: str) -> Iterator[Shell]:
+        """Sit down at a terminal with a shell of one's own, and leave it."""
+        prompts = {"PS1": f"[$?]{_READY}", "PS2": _READY}
+        command = ["bash", "--noprofile", "--norc", "--noediting", "-i"]
+        process, ours = self._at_terminal(command, **environment, **prompts)
+        try:
+            yield Shell(ours)
+        finally:
+            # it ends as where somebody closes the window
+            os.close(ours)
+            process.wait()
+
+    def _at_terminal(self, command: Sequence[str | Path], **environment: str) -> tuple[subprocess.Popen[bytes], int]:
         """Start a command at a terminal; returns its process, and our end of the terminal."""
         ours, theirs = pty.openpty()
         words = ["setsid", "--ctty", "--wait", *map(str, command)]
-        process = subprocess.Popen(
-            words, cwd=self.path, env=self._environment({}), stdin=theirs, stdout=theirs, stderr=theirs
-        )
+        known = self._environment(environment)
+        process = subprocess.Popen(words, cwd=self.path, env=known, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         return process, ours
 
@@ -242,3 +258,67 @@ class Home:
         commands = page.commands(*sections)
         assert commands, f"{page.name} has no commands there"
         return self.give("\n".join(commands), **environment)
+
+
+class Shell:
+    """A shell at a terminal, in which somebody types one line after the other, each once the one before has ended.
+
+    :param terminal: what they sit at.
+    """
+
+    def __init__(self, terminal: int) -> None:
+        self._terminal = terminal
+        self._seen = b""
+        self._until(_READY)
+
+    @property
+    def shown(self) -> str:
+        """All that was seen there, but for its colours."""
+        return _COLOUR.sub("", self._seen.decode(errors="replace")).replace("\r\n", "\n")
+
+    def type(self, block: str, answers: Mapping[str, str] | None = None) -> str:
+        """Type the lines of a block, each of which must end well; returns what was shown.
+
+        :param answers: to the questions that are asked, by their last words. What is answered must not be shown.
+        """
+        before, waiting = len(self.shown), dict(answers or {})
+        for line in block.splitlines():
+            code = self._line(line, waiting)
+            assert code == 0, self.shown[before:]
+        assert not waiting, f"it did not ask for {', '.join(waiting)}:\n{self.shown[before:]}"
+        return self.shown[before:]
+
+    def attempt(self, line: str) -> tuple[int, str]:
+        """Type a line; returns how it ended, and what was shown."""
+        before = len(self.shown)
+        return self._line(line, {}), self.shown[before:]
+
+    def _line(self, line: str, answers: dict[str, str]) -> int:
+        self._send(line)
+        while (met := self._until(_READY, *answers)) != _READY:
+            self._hidden()
+            self._send(answers.pop(met))
+        found = re.search(r"\[(\d+)\]" + re.escape(_READY) + r"\Z", self.shown)
+        # where a command goes on in the next line, nothing has ended yet
+        return int(found[1]) if found else 0
+
+    def _send(self, line: str) -> None:
+        os.write(self._terminal, line.encode() + b"\n")
+
+    def _until(self, *ends: str) -> str:
+        """Read until the last that is shown is one of these."""
+        since = len(self.shown)
+        while True:
+            for end in ends:
+                if self.shown[since:].endswith(end):
+                    return end
+            data = _read(self._terminal)
+            assert data, f"the shell has ended:\n{self.shown}"
+            self._seen += data
+
+    def _hidden(self) -> None:
+        """Wait until the terminal shows nothing of what is typed: who asks says so only after the question."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while termios.tcgetattr(self._terminal)[3] & termios.ECHO:
+            assert time.monotonic() < deadline, f"what is answered would be shown:\n{self.shown}"
+            time.sleep(0.005)

@@ -277,8 +277,13 @@ class Vault:
 
     @property
     def audit_log(self) -> Path:
-        """What its audit device writes to."""
+        """Where its audit device writes."""
         return self.folder / "audit.log"
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """The shares of the key that unseals it, one for each of so many people."""
+        return tuple(self._shares)
 
     def _entries(self) -> Iterator[t.Any]:
         for line in self.audit_log.read_text().splitlines():
