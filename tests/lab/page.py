@@ -179,3 +179,22 @@ class Home:
         commands = page.commands(*sections)
         assert commands, f"{page.name} has no commands there"
         return self.run("bash", "-euo", "pipefail", "-c", "\n".join(commands), **environment)
+
+
+@dataclasses.dataclass
+class Shell:
+    """A shell of somebody's: what a block says by a name or as a function is there for the blocks after it.
+
+    :param kept: a file for that.
+    :param names: the variables that blocks set.
+    """
+
+    home: Home
+    kept: Path
+    names: Sequence[str]
+
+    def type(self, text: str) -> str:
+        """Give a block, which ends at the first command that fails; what it printed."""
+        before = f"[ ! -e '{self.kept}' ] || . '{self.kept}'\n"
+        after = f"{{ declare -p {' '.join(self.names)} || :; declare -f; }} > '{self.kept}' 2> /dev/null"
+        return self.home.run("bash", "-euo", "pipefail", "-c", f"{before}{text}\n{after}")

@@ -91,12 +91,6 @@ ELSEWHERE: Mapping[str, Mapping[str, tuple[str, str]]] = {
         # it takes a stick, and somebody who touches it
         "ssh-keygen -t ed25519-sk": ("tests/unit/plugins/plugin_utils/keyring/test_people.py", "sk-ssh-ed25519"),
     },
-    "guide_restore_devices.md": {
-        "ansible-playbook -i inventory.yml holdfast.config.restore --limit r1": (
-            "tests/system/test_device_restore.py",
-            "in_place",
-        ),
-    },
     "guide_sizing.md": {
         # a day of recovery points
         "ansible-playbook -i inventory.yml holdfast.config.sizing": ("tests/system/test_sizing.py", "compare_days"),
@@ -129,6 +123,7 @@ FOLLOWED: Mapping[str, str] = {
     "guide_execution_environment.md": "tests/packaging/test_execution_environment.py",
     "guide_first_backup.md": "tests/packaging/test_bare.py",
     "guide_fleet.md": "tests/integration/test_fleet_page.py",
+    "guide_restore_devices.md": "tests/root/test_device_runbook.py",
     "guide_storage.md": "tests/system/test_legal_hold.py",
     "guide_uninstall.md": "tests/system/test_pages.py",
     "guide_upgrade.md": "tests/packaging/test_bare.py",
@@ -136,7 +131,7 @@ FOLLOWED: Mapping[str, str] = {
     "guide_watch.md": "tests/events/test_watch.py",
     "runbooks/README.md": "tests/system/test_pages.py",
     "runbooks/destroy_under_lock.md": "tests/unit/test_destroy_runbook.py",
-    "runbooks/restore_device.md": "tests/unit/test_device_runbook.py",
+    "runbooks/restore_device.md": "tests/root/test_device_runbook.py",
 }
 
 
