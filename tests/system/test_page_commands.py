@@ -119,7 +119,7 @@ FOLLOWED: Mapping[str, str] = {
     "../README.md": "tests/system/test_pages.py",
     "guide_audit.md": "tests/system/test_pages.py",
     "guide_destruction.md": "tests/integration/test_destruction.py",
-    "guide_devices.md": "tests/system/test_devices.py",
+    "guide_devices.md": "tests/packaging/test_bare.py",
     "guide_execution_environment.md": "tests/packaging/test_execution_environment.py",
     "guide_first_backup.md": "tests/packaging/test_bare.py",
     "guide_fleet.md": "tests/integration/test_fleet_page.py",
