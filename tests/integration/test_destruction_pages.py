@@ -156,7 +156,7 @@ class Site:
         """Have holders of shares say yes, each at a terminal of their own; returns what the last one is shown."""
         shown = ""
         for number, share in enumerate(self.vault.shares[:THRESHOLD]):
-            with self.home.shell() as holder:
+            with self.home.terminal() as holder:
                 shown = holder.type(block, {"Unseal Key (will be hidden): ": share})
                 assert share not in holder.shown
             assert re.findall(r"^Nonce +(\S+)", shown, re.MULTILINE)[0] == nonce
@@ -372,7 +372,7 @@ def test_a_key_is_destroyed_as_guide_and_runbook_say(site: Site) -> None:
     assert site.complete(asked["request"])["reached"]
 
     # the runbook
-    with site.home.shell(**custodian) as shell:
+    with site.home.terminal(**custodian) as shell:
         (found,) = result(shell.type(runbook.next()))["keys"]
         assert (found["key"], found["state"]) == (KEY, "demanded")
         assert "this identity has no right to that" in site.refused("custodian")

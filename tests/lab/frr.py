@@ -32,12 +32,13 @@ _LOGIN = """\
 #!/bin/sh
 exec /usr/bin/vtysh -N "$(id -un)" "$@"
 """
-# its programs know the pathspace of the account that gives them, as they would on a host with one router
+# its programs know the pathspace of the account that gives them, as they would on a host with one router; of root's
+# commands, that which ROUTER names
 _PROGRAMS = {
     "vtysh": """\
 #!/bin/sh
-[ "$(id -u)" = 0 ] && exec /run/vtysh "$@"
-exec /run/vtysh -N "$(id -un)" "$@"
+[ "$(id -u)" != 0 ] && exec /run/vtysh -N "$(id -un)" "$@"
+exec /run/vtysh ${ROUTER:+-N "$ROUTER"} "$@"
 """,
     "frr-reload.py": """\
 #!/bin/sh
@@ -97,6 +98,11 @@ exit
 !
 end
 """
+_MINIMAL = """\
+frr defaults traditional
+interface eth0
+ ip address {address}/24
+exit"""
 _NEIGHBOR = """\
  neighbor {address} remote-as {asn}
  neighbor {address} timers connect 1
@@ -162,6 +168,11 @@ class Router:
     def running(self) -> str:
         """The running configuration, from its first line to its end."""
         return self.vtysh("show running-config")
+
+    def on_host(self, command: str, *, check: bool = True) -> str:
+        """Give a command on its Linux host as root, who has only this router there; what it prints."""
+        words = ("env", f"ROUTER={self.account}", "bash", "-euo", "pipefail", "-c", f"cd ~root\n{command}")
+        return self._lab.place.run(*words, check=check)
 
     def save(self) -> None:
         """Make what runs the startup configuration."""
@@ -250,11 +261,25 @@ class Routers(Members[Router]):
             script += _HUB.format(group=group)
         for router in self.values():
             script += _WIRE.format(account=router.account, group=router.group, name=router.name) + self._boot(router)
-        self.place.start(script)
+        self.place.start(script, sshd="Subsystem sftp internal-sftp" if self._shell else "")
 
     def restart(self, router: Router) -> None:
         """Start a router anew with its startup configuration, as after a loss of power."""
+        self.lose(router)
+        self.place.run("sh", "-euc", self._boot(router))
+
+    def lose(self, router: Router) -> None:
+        """Take a router away, as where its power is lost."""
         self.place.run("sh", "-c", f"kill -9 $(cat /run/frr/{router.account}/*.pid); rm /run/frr/{router.account}/*")
+
+    def put_in_place(self, router: Router, name: str) -> None:
+        """Let a router be a spare whose host has that name, and which starts with an address alone."""
+        own = f"/etc/frr/{router.account}"
+        minimal = _MINIMAL.format(address=router.address)
+        self.lose(router)
+        router.name = name
+        script = f"echo '{minimal}' > {own}/frr.conf; sed -i 's/^hostname .*/hostname {name}/' {own}/vtysh.conf"
+        self.place.run("sh", "-euc", script)
         self.place.run("sh", "-euc", self._boot(router))
 
     def startup_of(self, router: Router) -> list[str]:

@@ -205,13 +205,13 @@ class Home:
         return _ended(process, ours, shown)
 
     @contextlib.contextmanager
-    def shell(self, **environment: str) -> Iterator[Shell]:
+    def terminal(self, **environment: str) -> Iterator[Terminal]:
         """Sit down at a terminal with a shell of one's own, and leave it."""
         prompts = {"PS1": f"[$?]{_READY}", "PS2": _READY}
         command = ["bash", "--noprofile", "--norc", "--noediting", "-i"]
         process, ours = self._at_terminal(command, **environment, **prompts)
         try:
-            yield Shell(ours)
+            yield Terminal(ours)
         finally:
             # it ends as where somebody closes the window
             os.close(ours)
@@ -260,7 +260,7 @@ class Home:
         return self.give("\n".join(commands), **environment)
 
 
-class Shell:
+class Terminal:
     """A shell at a terminal, in which somebody types one line after the other, each once the one before has ended.
 
     :param terminal: what they sit at.
@@ -322,3 +322,22 @@ class Shell:
         while termios.tcgetattr(self._terminal)[3] & termios.ECHO:
             assert time.monotonic() < deadline, f"what is answered would be shown:\n{self.shown}"
             time.sleep(0.005)
+
+
+@dataclasses.dataclass
+class Shell:
+    """A shell of somebody's: what a block says by a name or as a function is there for the blocks after it.
+
+    :param kept: a file for that.
+    :param names: the variables that blocks set.
+    """
+
+    home: Home
+    kept: Path
+    names: Sequence[str]
+
+    def type(self, text: str) -> str:
+        """Give a block, which ends at the first command that fails; what it printed."""
+        before = f"[ ! -e '{self.kept}' ] || . '{self.kept}'\n"
+        after = f"{{ declare -p {' '.join(self.names)} || :; declare -f; }} > '{self.kept}' 2> /dev/null"
+        return self.home.give(f"{before}{text}\n{after}")

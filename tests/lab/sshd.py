@@ -24,7 +24,7 @@ import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-_PACKAGES = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "ssh": "openssh-client"}
+_PACKAGES = {"sshd": "openssh-server", "ssh-keygen": "openssh-client", "ssh": "openssh-client", "scp": "openssh-client"}
 _PLACES = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 # a daemon that is not root's cannot give a terminal away, and ends the session that asks for one
 TERMINALS = os.geteuid() == 0
@@ -248,6 +248,23 @@ def reach(name: str, known_hosts: Path, key: Path, *, port: int, user: str) -> d
         "ansible_ssh_private_key_file": str(key),
         "ansible_ssh_common_args": " ".join(["-F none", *(f"-o {option}" for option in options)]),
     }
+
+
+def clients(folder: Path, hosts: Mapping[str, Mapping[str, object]]) -> None:
+    """Write programs ``ssh`` and ``scp`` for whom each of these hosts has its lines of ssh_config(5).
+
+    They are those of this machine, which look for that file in the home of the account, whatever HOME says.
+    """
+    folder.mkdir(exist_ok=True)
+    config = folder / "ssh_config"
+    lines = [
+        f"Host {name}\n" + "".join(f"  {key} {said}\n" for key, said in told.items()) for name, told in hosts.items()
+    ]
+    config.write_text("".join(lines))
+    for name in ("scp", "ssh"):
+        program = folder / name
+        program.write_text(f'#!/bin/sh\nexec {tool(name)} -F {config} "$@"\n')
+        program.chmod(0o755)
 
 
 def make_key(path: Path) -> str:

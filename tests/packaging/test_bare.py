@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A newcomer with an empty home follows docs/guide_first_backup.md; of this checkout there is only what was built."""
+"""A newcomer with an empty home follows docs/guide_first_backup.md; of this checkout there is only what was built.
+
+Then they upgrade as docs/guide_upgrade.md says, and back up a first device as docs/guide_devices.md says.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.holdfast.config.tests.lab.page import Home, Page
+import yaml
+from ansible_collections.holdfast.config.tests.lab.devices.player import ENABLE, PASSWORD, Device, Player
+from ansible_collections.holdfast.config.tests.lab.page import TYPED, Home, Page
 
 from .conftest import ROOT, only_public, pinned
 
@@ -32,7 +37,7 @@ class Newcomer:
         self.archive = archive
         self.page = Page(PAGE, {ADDRESS: str(archive)})
         self.venv = path / "holdfast" / "venv" / "bin"
-        self.home = Home(path, [self.venv], pinned(path))
+        self.home = Home(path, [self.venv], pinned(path, "dev"))
         self.said: dict[str, str] = {}
         self.installed: set[str] = set()
         self.home.write(self.page)
@@ -102,6 +107,38 @@ def test_an_upgrade_goes_on_with_the_repository(newcomer: Newcomer) -> None:
     said = dataclasses.replace(there, path=newcomer.folder).follow(page, "Upgrade", "Before and after")
     assert said.count("was installed successfully") == 2
     assert "no promise broken" in said
+
+
+def test_a_device_is_backed_up_once_its_library_is_there(newcomer: Newcomer) -> None:
+    page = Page(PAGE.with_name("guide_devices.md"))
+    (block,) = [block.text for block in page.blocks if block.language in TYPED]
+    commands = re.sub(r"^\$ ", "", block, flags=re.MULTILINE)
+    backup = commands.splitlines()[-1]
+    with Player() as player:
+        # who logs in is how the player knows a device
+        device = player.devices["backup"] = Device("r1", "ios")
+        known = player.known_hosts(newcomer.folder / "known_hosts")
+        reached = {"ansible_host": "127.0.0.1", "ansible_port": player.port, "holdfast_device_known_hosts": [known]}
+        secrets = {"vault_backup_password": PASSWORD, "vault_enable": ENABLE}
+        inventory = yaml.safe_load((newcomer.folder / "inventory.yml").read_text())
+        inventory["all"]["children"] = {"routers": {"hosts": {"r1": reached}, "vars": secrets}}
+        home = dataclasses.replace(
+            newcomer.home,
+            path=newcomer.folder,
+            environment={**newcomer.home.environment, "HOME": str(newcomer.home.path)},
+        )
+        home.write(page)
+        (newcomer.folder / "inventory").write_text(yaml.safe_dump(inventory))
+        code, said = home.attempt("bash", "-c", backup)
+        assert (code, device.logins) == (2, 0)
+        assert "Run pip install asyncssh" in said
+        said = home.run("bash", "-euo", "pipefail", "-c", commands)
+    assert re.search(r"^Successfully installed .*\basyncssh-", said, re.MULTILINE)
+    assert re.search(r"^r1 +: ok=\d+ +changed=1 ", said, re.MULTILINE)
+    assert list((newcomer.folder / "repository").glob("packs/*/r1/*/*"))
+    assert device.logins == 1
+    assert device.asked.count("show running-config") == 1
+    assert not [secret for secret in (PASSWORD, ENABLE, "CANARY") if secret in said]
 
 
 def test_modules_and_roles_are_documented(newcomer: Newcomer) -> None:

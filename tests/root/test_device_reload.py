@@ -63,25 +63,6 @@ def net(new_lab: Callable[[int], Lab], tmp_path_factory: pytest.TempPathFactory)
         yield Net.backed_up(new_lab(0), routers)
 
 
-def test_a_broken_router_is_reloaded(net: Net) -> None:
-    router = net.routers["r1"]
-    neighbour = min(router.neighbours)
-    router.configure(f"router bgp {64512 + router.number}", f"no neighbor {neighbour}", "exit", *BREAK)
-    wait_for(lambda: not router.converged(), "the sessions to go")
-    broken, startup = router.running(), net.startup(router)
-
-    shown = net.restore(router, "--diff", check=True).ok()
-    assert f"neighbor {neighbour} remote-as" in shown.output
-    assert (router.running(), net.left(router)) == (broken, "")
-
-    result = net.restore(router).ok().on("restore").result
-    assert (result["method"], result["equal"], result["timer_minutes"], result["saved"]) == ("reload", True, 5, False)
-    assert router.running() == net.sealed[router.name]
-    wait_for(router.converged, "all sessions and adjacencies")
-    assert (net.startup(router), net.left(router)) == (startup, "")
-    assert net.routers.place.run("pgrep", "-r", "S", "-x", "sleep", check=False) == ""
-
-
 def test_lines_that_no_daemon_takes_are_named(net: Net) -> None:
     router = net.routers["r2"]
     net.routers.place.run("sh", "-c", f"kill -9 $(cat /run/frr/{router.account}/ospfd.pid)")

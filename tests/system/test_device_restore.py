@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from ansible_collections.holdfast.config.tests.lab.devices.player import ENABLE, Device, Player
@@ -210,14 +209,6 @@ def test_another_device_is_refused(cisco: Cisco, sealed: str) -> None:
     assert task.status == "failed"
     assert "calls itself r9" in task.message
     assert not cisco.device.files
-
-
-def test_its_text_comes_below_a_folder_of_the_controller(cisco: Cisco, sealed: str, tmp_path: Path) -> None:
-    given = ("restore_hosts=localhost", "restore_source_host=r1", f"restore_under={tmp_path}", "restore_newest=true")
-    cisco.lab.play("holdfast.config.restore", *(word for one in given for word in ("-e", one))).ok()
-    text = (tmp_path / "holdfast" / "config" / "running").read_text()
-    assert text.endswith(f"!\n{sealed}\n")
-    assert text.startswith("Building configuration...")
 
 
 @dataclasses.dataclass

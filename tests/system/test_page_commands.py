@@ -83,12 +83,6 @@ ELSEWHERE: Mapping[str, Mapping[str, tuple[str, str]]] = {
         # it takes a stick, and somebody who touches it
         "ssh-keygen -t ed25519-sk": ("tests/unit/plugins/plugin_utils/keyring/test_people.py", "sk-ssh-ed25519"),
     },
-    "guide_restore_devices.md": {
-        "ansible-playbook -i inventory.yml holdfast.config.restore --limit r1": (
-            "tests/system/test_device_restore.py",
-            "in_place",
-        ),
-    },
     "guide_triggers.md": {
         # a package of the distribution, and what `make test-events` installs from its pins; all else is given there
         "$ apt-get install": ("tests/events/test_rulebook.py", "apt-get"),
@@ -104,16 +98,17 @@ ELSEWHERE: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
 }
 
-#: Other pages with commands, and the tests that give these, or do the same.
+#: Other pages with commands, and the tests that give these.
 FOLLOWED: Mapping[str, str] = {
     "../README.md": "tests/system/test_pages.py",
     "guide_audit.md": "tests/system/test_pages.py",
     "guide_awx.md": "tests/integration/test_awx.py",
     "guide_destruction.md": "tests/integration/test_destruction_pages.py",
-    "guide_devices.md": "tests/system/test_devices.py",
+    "guide_devices.md": "tests/packaging/test_bare.py",
     "guide_execution_environment.md": "tests/packaging/test_execution_environment.py",
     "guide_first_backup.md": "tests/packaging/test_bare.py",
     "guide_fleet.md": "tests/integration/test_fleet_page.py",
+    "guide_restore_devices.md": "tests/root/test_device_runbook.py",
     "guide_sizing.md": "tests/system/test_sizing.py",
     "guide_storage.md": "tests/integration/test_destruction_pages.py",
     "guide_triggers.md": "tests/events/test_rulebook.py",
@@ -123,7 +118,7 @@ FOLLOWED: Mapping[str, str] = {
     "guide_watch.md": "tests/events/test_watch.py",
     "runbooks/README.md": "tests/system/test_pages.py",
     "runbooks/destroy_under_lock.md": "tests/integration/test_destruction_pages.py",
-    "runbooks/restore_device.md": "tests/unit/test_device_runbook.py",
+    "runbooks/restore_device.md": "tests/root/test_device_runbook.py",
 }
 
 

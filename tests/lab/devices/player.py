@@ -265,7 +265,7 @@ class _Files(asyncssh.SFTPServer):
 
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> t.Any:
         name = path.decode()
-        if pflags & asyncssh.FXF_TRUNC:
+        if pflags & asyncssh.FXF_TRUNC or name not in self._device.files:
             self._device.files[name] = b""
         return name
 
@@ -279,6 +279,15 @@ class _Files(asyncssh.SFTPServer):
 
     def stat(self, path: bytes) -> asyncssh.SFTPAttrs:
         return asyncssh.SFTPAttrs(size=len(self._device.files[path.decode()]))
+
+    def exit(self) -> None:
+        """Say that it went well, as sftp-server(8) does at its end: scp(1) wants to hear that."""
+        self.channel.exit(0)
+
+    def fsetstat(self, file_obj: t.Any, attrs: asyncssh.SFTPAttrs) -> None:
+        """Only the size is kept: scp(1) writes over what was there, and cuts off what is too much."""
+        if attrs.size is not None:
+            self._device.files[file_obj] = self._device.files[file_obj][: attrs.size]
 
 
 class Player:
