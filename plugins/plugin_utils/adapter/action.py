@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ..errors import HoldfastError
-from . import tickets
+from ..errors import HoldfastError, PolicyError
+from . import given, tickets
 from .options import Options
 
 
@@ -43,13 +43,15 @@ class HoldfastAction(ActionBase, abc.ABC):
             args, lambda name: self._variable(variables, name), check=bool(self._task.check_mode), names=variables
         )
         try:
+            given.require_known(self._loader)
             self._permit(options)
             result = self.act(options, variables)
         except HoldfastError as e:
             # a dead host stays "unreachable" to Ansible, whose own words of it were kept from a log
             if isinstance(e.__cause__, AnsibleConnectionFailure):
                 raise AnsibleConnectionFailure(str(e)) from None
-            raise AnsibleActionFail(str(e), result={**e.details, "remedy": e.remedy or ""}) from None
+            said = given.as_variables(e, self.ARGUMENTS) if isinstance(e, PolicyError) else ""
+            raise AnsibleActionFail(f"{e} {said}".strip(), result={**e.details, "remedy": e.remedy or ""}) from None
         if args.get("display"):
             # what the next host's begins after
             self._display.display("\n".join([*result["report"], ""]))
