@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variables that a command line gives a playbook of the collection: known, or refused; options in its words.
+"""The variables that people give: those of a playbook on its command line, and those that begin with ``holdfast_``.
 
 Nobody reads a misspelt variable: ``restore_host=web1``, for ``restore_hosts``, would restore every host.
 """
@@ -10,6 +10,7 @@ Nobody reads a misspelt variable: ``restore_host=web1``, for ``restore_hosts``, 
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -26,13 +27,63 @@ _OURS = "holdfast.config."
 _PREFIXES = {"scheduled": "schedule_"}
 # AWX gives variables that begin like this one's to every playbook
 _SHARED = ("awx",)
+_ALL = "holdfast_"
+# what is read of an inventory, without that
+_READ = (
+    "aliases",
+    "change",
+    "classes",
+    "component_paths",
+    "components",
+    "device_jump",
+    "device_known_hosts",
+    "device_session",
+    "device_ssh_options",
+    "device_transport",
+    "exceptions",
+    "exclusions",
+    "governance",
+    "host_id",
+    "journal_dir",
+    "people",
+    "platform_paths",
+    "quorum",
+    "read_from",
+    "repository",
+    "repository_id",
+    "secret_evidence",
+    "state_dir",
+    "tickets",
+    "tiers",
+    "trigger",
+)
+
+
+@functools.cache
+def meant(name: str) -> str | None:
+    """The variable that *name* is very like, where it begins with ``holdfast_``, is none, and looks misspelt.
+
+    People have variables of their own that begin so, such as ``holdfast_repository_url``: those are left alone.
+    """
+    # a part of one that is split over several has what people like after it: holdfast_components__web
+    whole, mark, part = name.removeprefix(_ALL).partition("__")
+    if not name.startswith(_ALL) or whole in _READ or any(whole.startswith(f"{known}_") for known in _READ):
+        return None
+    found = difflib.get_close_matches(whole, _READ, n=1, cutoff=0.8)
+    return f"{_ALL}{found[0]}{mark}{part}" if found else None
 
 
 def require_known(loader: DataLoader) -> None:
     """Raise PolicyError where ``-e`` gives what looks like a variable of the playbook, and is none."""
     playbooks = _playbooks()
     prefixes = tuple(_prefix(playbook) for playbook in playbooks if playbook not in _SHARED)
-    strangers = sorted(name for name in map(str, load_extra_vars(loader)) if name.startswith(prefixes))
+    given = sorted(map(str, load_extra_vars(loader))) if playbooks else []
+    for name in given:
+        if known_as := meant(name):
+            raise PolicyError(
+                f"{name} is no variable of this collection: nothing was done", remedy=f"{known_as} is one. Correct it."
+            )
+    strangers = [name for name in given if name.startswith(prefixes)]
     # files are read only where there is something to look up
     known = sorted(name for playbook in playbooks for name in _known(playbook)) if strangers else []
     for name in strangers:

@@ -55,6 +55,40 @@ def test_where_nothing_is_alike_all_are_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
+    ("name", "like"),
+    [
+        ("holdfast_component", "holdfast_components"),
+        ("holdfast_component__web", "holdfast_components__web"),
+        ("holdfast_exclusion", "holdfast_exclusions"),
+        ("holdfast_chagne", "holdfast_change"),
+        ("holdfast_governace", "holdfast_governance"),
+        # known, ones of people's own, and none of ours
+        ("holdfast_components", None),
+        ("holdfast_components__web", None),
+        ("holdfast_repository_url", None),
+        ("holdfast_change_id", None),
+        ("holdfast_webhook_port", None),
+        ("component", None),
+    ],
+)
+def test_a_variable_that_is_very_like_one_of_ours_was_meant_to_be_it(name: str, like: str | None) -> None:
+    assert given.meant(name) == like
+
+
+def test_all_that_is_read_of_an_inventory_is_known() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (PLAYBOOKS.parent / "plugins").rglob("*.py"))
+    read = set(re.findall(r'inherited\("(\w+)"', sources)) | set(re.findall(r'"holdfast_([a-z]\w+)"', sources))
+    # the half that runs on hosts names modules so
+    assert read - {"host", "texts"} == set(given._READ)
+
+
+def test_a_misspelt_change_on_the_command_line_is_no_backup_without_a_ticket(monkeypatch: pytest.MonkeyPatch) -> None:
+    told(monkeypatch, "holdfast.config.backup", extra=('{"holdfast_chagne": {"id": "CHG1"}}',))
+    with pytest.raises(PolicyError, match=r"nothing was done\. holdfast_change is one"):
+        given.require_known(DataLoader())
+
+
+@pytest.mark.parametrize(
     ("playbooks", "extra"),
     [
         (("restore",), ("restore_hosts=web1 restore_newest=true", "environment=prod", "change_id=CHG1")),
