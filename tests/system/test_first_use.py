@@ -250,6 +250,8 @@ def test_a_variable_of_a_playbook_is_named_as_it_was_given(lab: Lab) -> None:
     lab.hosts = ["web1"]
     refused = lab.play("holdfast.config.find", "-e", "find_since=yesterday")
     assert refused.on("Find").message.endswith("in UTC. As a variable: find_since.")
+    lacking = lab.play("holdfast.config.import")
+    assert lacking.on("Import").message.endswith("arguments: path, tool. As variables: import_path, import_tool.")
     neither = lab.play("holdfast.config.restore", "-e", "restore_newest=true")
     assert neither.on("Restore and compare").message.endswith("As variables: restore_under, restore_in_place.")
 

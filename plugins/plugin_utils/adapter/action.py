@@ -38,7 +38,7 @@ class HoldfastAction(ActionBase, abc.ABC):
         """Validate the options, act, and fail the task with one sentence where the library refuses."""
         super().run(tmp, task_vars)
         variables = task_vars or {}
-        _validated, args = self.validate_argument_spec(argument_spec=dict(self.ARGUMENTS), **self.CONSTRAINTS)
+        args = self._arguments()
         options = Options(
             args, lambda name: self._variable(variables, name), check=bool(self._task.check_mode), names=variables
         )
@@ -60,6 +60,16 @@ class HoldfastAction(ActionBase, abc.ABC):
     @abc.abstractmethod
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Do what the action is for and return its result."""
+
+    def _arguments(self) -> dict[str, t.Any]:
+        try:
+            _validated, args = self.validate_argument_spec(argument_spec=dict(self.ARGUMENTS), **self.CONSTRAINTS)
+        except AnsibleActionFail as e:
+            said = given.variables_in(str(e), self.ARGUMENTS)
+            if not said:
+                raise
+            raise AnsibleActionFail(f"{e}. {said}", obj=self._task.args) from None
+        return t.cast("dict[str, t.Any]", args)
 
     def _permit(self, options: Options) -> None:
         """Raise where the task's change does not permit the work."""

@@ -99,7 +99,12 @@ def as_variables(error: PolicyError, options: Collection[str]) -> str:
     """Say by which variables of the playbook the options are given that an error names; nothing elsewhere."""
     if error.host or (error.item and not set(error.item.split(" or ")) <= set(options)):
         return ""
-    named = [word for word in re.findall(r"\w+", error.item or error.remedy or "") if word in options]
+    return variables_in(error.item or error.remedy or "", options)
+
+
+def variables_in(text: str, options: Collection[str]) -> str:
+    """The same of the options that *text* names."""
+    named = [word for word in dict.fromkeys(re.findall(r"\w+", text)) if word in options]
     variables = [
         _prefix(playbook) + word
         for playbook in (_playbooks() if named else ())

@@ -152,6 +152,12 @@ def test_an_option_is_named_as_the_variable_that_people_give(
     assert given.as_variables(error, options) == words
 
 
+def test_what_ansible_itself_says_of_options_is_told_as_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    told(monkeypatch, "holdfast.config.import")
+    said = given.variables_in("missing required arguments: path, tool", {"path", "tool", "host"})
+    assert said == "As variables: import_path, import_tool."
+
+
 def test_in_a_playbook_of_ones_own_an_option_is_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
     told(monkeypatch, "site.yml")
     assert given.as_variables(PolicyError("no time", item="since"), {"since"}) == ""
