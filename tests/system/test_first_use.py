@@ -44,6 +44,9 @@ def test_the_next_step_of_the_table_is_a_command_that_works(lab: Lab) -> None:
     step = lab.play("holdfast.config.backup").ok().report["next_step"]
     command, *args = step.removeprefix("restore: ").replace("/path", str(lab.path / "restored")).split()
     assert command == "ansible-playbook"
+    # without it, and elsewhere, it would say that no hosts matched, and end well
+    assert args[1] == "-i"
+    assert Path(args[2]).is_absolute()
     lab.play(*args).ok()
 
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from ansible import context
+from ansible import constants, context
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 
@@ -71,6 +71,13 @@ def meant(name: str) -> str | None:
         return None
     found = difflib.get_close_matches(whole, _READ, n=1, cutoff=0.8)
     return f"{_ALL}{found[0]}{mark}{part}" if found else None
+
+
+def inventories() -> tuple[str, ...]:
+    """The inventories that the command line names, as it is expanded; none where Ansible's configuration does."""
+    named = context.CLIARGS.get("inventory")
+    found = tuple(map(str, named)) if isinstance(named, (list, tuple)) else ()
+    return () if found == tuple(constants.DEFAULT_HOST_LIST or ()) else found
 
 
 def require_known(loader: DataLoader) -> None:

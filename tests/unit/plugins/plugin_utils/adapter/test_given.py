@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible import context
+from ansible import constants, context
 from ansible.module_utils.common.collections import ImmutableDict
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
@@ -156,6 +156,21 @@ def test_what_ansible_itself_says_of_options_is_told_as_variables(monkeypatch: p
     told(monkeypatch, "holdfast.config.import")
     said = given.variables_in("missing required arguments: path, tool", {"path", "tool", "host"})
     assert said == "As variables: import_path, import_tool."
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        (["/srv/a b.yml", "web1,"], ("/srv/a b.yml", "web1,")),
+        (list(constants.DEFAULT_HOST_LIST), ()),
+        (None, ()),
+    ],
+)
+def test_the_inventories_of_a_command_line(
+    monkeypatch: pytest.MonkeyPatch, named: list[str] | None, found: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(context, "CLIARGS", ImmutableDict(inventory=named))
+    assert given.inventories() == found
 
 
 def test_in_a_playbook_of_ones_own_an_option_is_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
