@@ -33,6 +33,8 @@ class HoldfastAction(ActionBase, abc.ABC):
     _supports_check_mode = True
     _supports_async = False
     _requires_connection = False
+    # whether people have seen the report already, with more in it
+    _displayed = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Validate the options, act, and fail the task with one sentence where the library refuses."""
@@ -52,7 +54,7 @@ class HoldfastAction(ActionBase, abc.ABC):
                 raise AnsibleConnectionFailure(str(e)) from None
             said = given.as_variables(e, self.ARGUMENTS) if isinstance(e, PolicyError) else ""
             raise AnsibleActionFail(f"{e} {said}".strip(), result={**e.details, "remedy": e.remedy or ""}) from None
-        if args.get("display"):
+        if args.get("display") and not self._displayed:
             # what the next host's begins after
             self._display.display("\n".join([*result["report"], ""]))
         return result
