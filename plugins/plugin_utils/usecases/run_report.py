@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from ..errors import HoldfastError
+from ..errors import EmptyPointError, HoldfastError
 from ..model.point import RESTORE_OPEN
 from . import run_folder
 from .run_folder import OpenPoint, PointFolder, Receipt, open_points, twins
@@ -248,7 +248,9 @@ def rescue(state_dir: Path, run: str, reseal: Callable[[PointFolder, OpenPoint],
             try:
                 reseal(folder, folder.read_open())
             except HoldfastError as e:
-                problems.append(f"recovery point {folder.point} stays unsealed: {e}")
+                # why each host gave nothing stands in the table already
+                why = e.message if isinstance(e, EmptyPointError) else str(e)
+                problems.append(f"recovery point {folder.point} stays unsealed: {why}")
     return problems
 
 
