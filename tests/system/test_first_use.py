@@ -35,7 +35,8 @@ def test_six_lines_of_inventory_are_enough(bare: Lab) -> None:
     backup = bare.play("holdfast.config.backup").ok()
     assert backup.report["complete"]
     under = bare.path / "restored"
-    bare.play("holdfast.config.restore", "-e", "restore_newest=true", "-e", f"restore_under={under}").ok()
+    restored = bare.play("holdfast.config.restore", "-e", "restore_newest=true", "-e", f"restore_under={under}").ok()
+    assert "paths compared, all equal." in restored.output
     assert tree(under / str(bare.app("web1")).lstrip("/")) == tree(bare.app("web1"))
 
 
@@ -255,6 +256,8 @@ def test_a_variable_of_a_playbook_is_named_as_it_was_given(lab: Lab) -> None:
     assert refused.on("Find").message.endswith("in UTC. As a variable: find_since.")
     lacking = lab.play("holdfast.config.import")
     assert lacking.on("Import").message.endswith("arguments: path, tool. As variables: import_path, import_tool.")
+    nowhere = lab.play("holdfast.config.owners")
+    assert nowhere.on("Tell owners").message.endswith("arguments: path. As a variable: owners_path.")
     neither = lab.play("holdfast.config.restore", "-e", "restore_newest=true")
     assert neither.on("Restore and compare").message.endswith("As variables: restore_under, restore_in_place.")
 
