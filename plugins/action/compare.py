@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ..plugin_utils.adapter import compare_results
 from ..plugin_utils.adapter.action import HoldfastAction
 from ..plugin_utils.adapter.device import Devices
-from ..plugin_utils.adapter.options import REPOSITORY, SELECTION, Options
+from ..plugin_utils.adapter.options import DISPLAY, REPOSITORY, SELECTION, Options
 from ..plugin_utils.adapter.sides import WITH, declared, other_selection
 from ..plugin_utils.adapter.trip import HostTrip
 from ..plugin_utils.render import text
@@ -27,6 +27,7 @@ class ActionModule(HoldfastAction):
         **WITH,
         "html": {"type": "path"},
         "fail_on_drift": {"type": "bool", "default": False},
+        **DISPLAY,
     }
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -58,6 +59,7 @@ class ActionModule(HoldfastAction):
             result["diff"] = compare_results.prepared(found)
             if not self._task.no_log and found.differences:
                 self._display.display(text.page(found))
+                self._displayed = True
         if options["html"]:
             result["html"] = compare_results.write_page(options["html"], found)
         return result

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 
 from ..plugin_utils.adapter import coverage_results, fleet
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import REPOSITORY, Options
+from ..plugin_utils.adapter.options import DISPLAY, REPOSITORY, Options
 from ..plugin_utils.usecases.coverage import cover
 
 
 class ActionModule(HoldfastAction):
     """Say of each component of each host whether it is covered, an accepted exception, or a gap."""
 
-    ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {**REPOSITORY, **coverage_results.OPTIONS}
+    ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {**REPOSITORY, **coverage_results.OPTIONS, **DISPLAY}
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Judge the whole inventory, whichever hosts the play names."""

@@ -87,7 +87,7 @@ import typing as t
 from ansible import constants as C
 from ansible.plugins.callback import CallbackBase
 
-from ..plugin_utils.adapter import forehand, run
+from ..plugin_utils.adapter import forehand, given, run
 from ..plugin_utils.adapter.adopting import Adopter
 from ..plugin_utils.adapter.options import Location
 from ..plugin_utils.errors import HoldfastError
@@ -153,7 +153,9 @@ class CallbackModule(CallbackBase):
             problems = self._adopter.end()
             problems += run_report.rescue(state_dir, run.RUN_ID, _reseal) if failed else []
             problems += run_report.conclude(state_dir, run.RUN_ID, _conclude)
-            reports = run_report.gather(state_dir, run.RUN_ID, rescued=left | self._adopter.points)
+            reports = run_report.gather(
+                state_dir, run.RUN_ID, rescued=left | self._adopter.points, inventory=given.inventories()
+            )
             if not failed:
                 problems += [report.warning for report in reports if report.warning]
             adopted, warnings = self._adopter.report()

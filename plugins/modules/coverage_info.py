@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - holdfast.config.attributes.actiongroup
   - holdfast.config.repository
   - holdfast.config.coverage
+  - holdfast.config.display
 attributes:
   check_mode:
     support: full

@@ -194,10 +194,18 @@ def playbook(lab: Lab, *variables: str) -> Run:
 def test_the_playbook_shows_what_differs(setting: Setting) -> None:
     spoil(setting.lab)
     run = playbook(setting.lab, "compare_newest=true", "compare_hosts=web1").ok()
-    assert f"changed {setting.lab.app('web1')}/app.conf: content" in run.output
-    assert run.states("Show what differs") == {"web1": "ok"}
+    # as lines, not as JSON
+    line = f"\nchanged {setting.lab.app('web1')}/app.conf: content\n"
+    assert run.output.count(line) == 1
+    with_diff = setting.lab.play(
+        "holdfast.config.compare", "-e", "compare_newest=true", "--limit", "web1", "--diff"
+    ).ok()
+    assert with_diff.output.count(line.rstrip()) == 1
+    assert "\n+listen = 9443" in with_diff.output
     run = playbook(setting.lab, "compare_newest=true", "compare_fail_on_drift=true")
     assert run.states("Compare") == {"web1": "failed", "web2": "ok"}
+    # who fails by drift sees all of it, too
+    assert run.output.count(line) == 1
 
 
 @pytest.mark.parametrize(

@@ -117,3 +117,5 @@ def test_two_signatures_accept_it_and_the_cmdb_names_who_is_missing(board: Board
     assert "EX-1 accepted by alice, bob until 2100-01-01T00:00:00Z: image is kept" in page
     assert "<script" not in page
     assert "2 covered, 1 accepted, 2 gaps" in third.output
+    # lines, and not JSON around them
+    assert "\nGaps\n" in third.output

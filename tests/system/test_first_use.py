@@ -35,7 +35,8 @@ def test_six_lines_of_inventory_are_enough(bare: Lab) -> None:
     backup = bare.play("holdfast.config.backup").ok()
     assert backup.report["complete"]
     under = bare.path / "restored"
-    bare.play("holdfast.config.restore", "-e", "restore_newest=true", "-e", f"restore_under={under}").ok()
+    restored = bare.play("holdfast.config.restore", "-e", "restore_newest=true", "-e", f"restore_under={under}").ok()
+    assert "paths compared, all equal." in restored.output
     assert tree(under / str(bare.app("web1")).lstrip("/")) == tree(bare.app("web1"))
 
 
@@ -44,6 +45,9 @@ def test_the_next_step_of_the_table_is_a_command_that_works(lab: Lab) -> None:
     step = lab.play("holdfast.config.backup").ok().report["next_step"]
     command, *args = step.removeprefix("restore: ").replace("/path", str(lab.path / "restored")).split()
     assert command == "ansible-playbook"
+    # without it, and elsewhere, it would say that no hosts matched, and end well
+    assert args[1] == "-i"
+    assert Path(args[2]).is_absolute()
     lab.play(*args).ok()
 
 
@@ -189,11 +193,11 @@ RESTORES: dict[str, tuple[dict[str, t.Any], str, str]] = {
     "dots": ({"restore_newest": True, "restore_under": "/x/../.."}, "is not a folder", "absolute path, not /"),
     "component": ({"restore_newest": True, "restore_components": ["db"]}, "no component db", "The snapshot has app"),
     "host": ({"restore_newest": True, "restore_source_host": "web9"}, "host web9", "the host's inventory name"),
-    "early": ({"restore_time": "2001-01-01T00:00:00Z"}, "2001-01-01T00:00:00Z", "recovery points that verify lists"),
+    "early": ({"restore_time": "2001-01-01T00:00:00Z"}, "2001-01-01T00:00:00Z", "recovery points that find lists"),
     "time": ({"restore_time": "yesterday"}, "item time", "Give UTC"),
     "short": ({"restore_snapshot": "abc"}, "'abc' is not a digest", "12"),
-    "point": ({"restore_recovery_point": PIN}, PIN, "recovery points that verify lists"),
-    "snapshot": ({"restore_snapshot": PIN}, PIN, "recovery points that verify lists"),
+    "point": ({"restore_recovery_point": PIN}, PIN, "recovery points that find lists"),
+    "snapshot": ({"restore_snapshot": PIN}, PIN, "recovery points that find lists"),
 }
 
 
@@ -226,6 +230,36 @@ def test_a_bad_restore_touches_nothing(bad_restores: tuple[Lab, Run, dict[str, s
     assert run.rc == 2
     assert not (lab.path / "restored").exists()
     assert lab.stored() == before
+
+
+def test_a_misspelt_variable_restores_nothing(lab: Lab) -> None:
+    lab.hosts = ["web1", "web2"]
+    lab.play("holdfast.config.backup").ok()
+    for host in lab.hosts:
+        (lab.app(host) / "main.conf").write_text("changed since\n")
+    before, live = lab.stored(), {host: tree(lab.app(host)) for host in lab.hosts}
+    # one letter is lacking, without which it is every host
+    asked = ("-e", "restore_newest=true", "-e", "restore_in_place=true", "-e", "restore_host=web1")
+    refused = lab.play("holdfast.config.restore", *asked)
+    assert refused.rc == 2
+    for host in lab.hosts:
+        message = refused.on("Restore and compare", host).message
+        assert "restore_host is no variable of holdfast.config.restore: nothing was done" in message
+        assert "Known here: restore_hosts" in message
+    assert {host: tree(lab.app(host)) for host in lab.hosts} == live
+    assert lab.stored() == before
+
+
+def test_a_variable_of_a_playbook_is_named_as_it_was_given(lab: Lab) -> None:
+    lab.hosts = ["web1"]
+    refused = lab.play("holdfast.config.find", "-e", "find_since=yesterday")
+    assert refused.on("Find").message.endswith("in UTC. As a variable: find_since.")
+    lacking = lab.play("holdfast.config.import")
+    assert lacking.on("Import").message.endswith("arguments: path, tool. As variables: import_path, import_tool.")
+    nowhere = lab.play("holdfast.config.owners")
+    assert nowhere.on("Tell owners").message.endswith("arguments: path. As a variable: owners_path.")
+    neither = lab.play("holdfast.config.restore", "-e", "restore_newest=true")
+    assert neither.on("Restore and compare").message.endswith("As variables: restore_under, restore_in_place.")
 
 
 def test_each_half_of_the_keyring_does_its_part_without_the_others(lab: Lab) -> None:

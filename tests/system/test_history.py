@@ -132,7 +132,7 @@ REFUSED: dict[str, tuple[str, dict[str, t.Any], str]] = {
     "a folder": ("app ~ '/keys'", {"newest": True}, "is a folder there, and no file"),
     "a link": ("app ~ '/current'", {"newest": True}, "is a symbolic link there, and no file"),
     "no text": ("app ~ '/bytes'", {"newest": True}, "is no text in UTF-8"),
-    "not said": ("app ~ '/app.conf'", {}, "which snapshot to restore is not said once"),
+    "not said": ("app ~ '/app.conf'", {}, "which snapshot is meant is not said once"),
     "said twice": ("app ~ '/app.conf'", {"newest": True, "alias": "v1.4.2"}, "is not said once"),
     "misspelt": ("app ~ '/app.conf'", {"newset": True}, "snapshot_file has no option newset"),
     "nobody": ("app ~ '/app.conf'", {"newest": True, "host": "nobody"}, "no recovery point holds a snapshot"),

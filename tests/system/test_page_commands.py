@@ -455,7 +455,9 @@ def test_restore(site: Site) -> None:
     changed.write_text("PermitRootLogin without-password\n")
     assert "-PermitRootLogin without-password" in page.next()
     assert changed.read_text() == "PermitRootLogin yes\n"
-    assert [point["change"] for point in result(page.next())["recovery_points"]][:2] == ["CHG0042", "CHG0042"]
+    found = page.next()
+    assert found.count("CHG0042") == 2
+    assert "web1" in found
     assert "+PermitRootLogin no" in page.next()
     page.next()
     assert not result(page.next())["changed"]

@@ -38,7 +38,8 @@ def test_the_lint_of_an_inventory_fails_by_errors_and_tells_all_of_it_in_a_file(
     lab.variables["holdfast_components"] = [owned]
     lab.variables["holdfast_tiers"] = {"tier1": {"rpo": "48h", "schedule": {"at": ["02:30"]}}}
     arguments = ("-e", f"policy_path={told}")
-    lab.play("holdfast.config.policy", *arguments, "-e", "policy_records=true").ok()
+    run = lab.play("holdfast.config.policy", *arguments, "-e", "policy_records=true").ok()
+    assert "0 errors and 0 warnings on 2 hosts" in run.output
     sound = json.loads(told.read_bytes())
     assert (sound["findings"], sound["owners"]) == ([], {"web-team": {"components": 2, "hosts": 2}})
 
@@ -49,6 +50,9 @@ def test_the_lint_of_an_inventory_fails_by_errors_and_tells_all_of_it_in_a_file(
     run = lab.play("holdfast.config.policy", *arguments)
     assert run.rc != 0
     assert "2 errors and 0 warnings on 2 hosts" in " ".join(run.output.split())
+    # not in a file alone: who runs it sees each
+    assert run.output.count("holdfast_components (app).tier: ") == 2
+    assert "web1 and 1 more: holdfast_tiers.tier1.rpo" in run.output
     found = json.loads(told.read_bytes())["findings"]
     assert sorted((one["host"], one["hosts"], one["key"], one["severity"]) for one in found) == [
         ("web1", 1, "holdfast_components (app).tier", "error"),

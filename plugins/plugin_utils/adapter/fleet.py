@@ -26,6 +26,7 @@ from ..model.joining import SPLIT, joined, parts
 from ..model.policy import Policy, judge_policy
 from ..model.waiver import read_waivers
 from . import governance_file
+from .given import meant
 from .options import Options, plain, plain_variable
 
 _NONE: tuple[t.Any, ...] = ()
@@ -57,6 +58,7 @@ class _Reader:
     def host(self, host: str) -> HostPolicy:
         raw = self._hostvars.raw_get(host)
         groups = tuple(plain(list(raw.get("group_names", ()))))
+        misspelt = tuple((name, like) for name in map(str, raw) if (like := meant(name)))
         wanted = {name: raw[name] for name in _wanted(raw)}
         try:
             policy, findings, said = self._policy(host, wanted)
@@ -67,11 +69,11 @@ class _Reader:
         except (HoldfastError, AnsibleError) as e:
             known = e if isinstance(e, HoldfastError) else HoldfastError(str(e))
             finding = Finding(known.item or "holdfast_components", known.message, known.remedy or "")
-            return HostPolicy(host, host, groups, None, {}, (finding,))
+            return HostPolicy(host, host, groups, None, {}, (finding,), misspelt=misspelt)
         variables = {name for together in said.values() for name in together.split(", ")}
         spoken = {name: f"{name} of {self._sayers.who(host, name, wanted[name])}" for name in variables}
         told = {key: ", ".join(spoken[name] for name in together.split(", ")) for key, together in said.items()}
-        return HostPolicy(host, identity, groups, policy, told, (*findings, *faults), around)
+        return HostPolicy(host, identity, groups, policy, told, (*findings, *faults), around, misspelt)
 
     def _policy(
         self, host: str, wanted: Mapping[str, t.Any]

@@ -731,7 +731,9 @@ def _strangers(at: str, fields: Mapping[str, t.Any], known: Mapping[str, t.Any])
     for name in sorted(map(str, fields.keys() - known.keys())):
         remedy = f"Known here: {', '.join(known)}."
         if "key" in name or "token" in name or "secret" in name:
-            remedy = "Credentials are not read from the inventory: set AWS_ACCESS_KEY_ID and so on, or name a profile."
+            remedy += (
+                " Credentials are not read from the inventory: set AWS_ACCESS_KEY_ID and so on, or name a profile."
+            )
         findings.append(Finding(f"{at}.{name}", "is not a key of this version", remedy))
     s3 = [name for name in S3 if fields.get(name) is not None]
     if s3 and not str(fields.get("url")).startswith("s3:"):

@@ -19,13 +19,14 @@ from ..render import policy as text
 from ..usecases import objects
 from ..usecases.coverage import accepted
 from . import result_files
-from .options import Options
+from .options import DISPLAY, Options
 
 OPTIONS: Mapping[str, t.Any] = {
     "hosts": {"type": "list", "elements": "str", "default": []},
     "records": {"type": "bool", "default": False},
     "path": {"type": "path"},
     "fail": {"type": "bool", "default": False},
+    **DISPLAY,
 }
 
 

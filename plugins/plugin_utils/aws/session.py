@@ -230,6 +230,13 @@ class Session:
     def _foreign(self) -> str:
         return f"its answer is none of {self._named}"
 
+    @property
+    def _later(self) -> str:
+        """What to do about no answer: the endpoint, where one is named, may be another than was meant."""
+        if (url := self._settings.endpoint_url) is None:
+            return LATER
+        return f"Look whether {url} ({self._settings.place}.endpoint_url) is right and up. {LATER}"
+
     def _answer(self, method: Callable[..., t.Any], body: bool, parameters: Mapping[str, t.Any]) -> t.Any:
         try:
             parsed = method(**parameters)
@@ -275,14 +282,14 @@ class Session:
                 f"Name the PEM file of its CA in {place}.aws_ca_bundle, or in AWS_CA_BUNDLE",
             )
         if isinstance(e, (x.ConnectTimeoutError, x.ReadTimeoutError)):
-            return NoAnswerError(Fault.UNAVAILABLE, "no answer in time", LATER)
+            return NoAnswerError(Fault.UNAVAILABLE, "no answer in time", self._later)
         if isinstance(e, x.ProxyConnectionError):
             return NoAnswerError(Fault.UNAVAILABLE, "the proxy is not reached", "Look at HTTPS_PROXY and NO_PROXY")
         if isinstance(e, x.EndpointConnectionError):
-            return NoAnswerError(Fault.UNAVAILABLE, "it is not reached", LATER)
+            return NoAnswerError(Fault.UNAVAILABLE, "it is not reached", self._later)
         if isinstance(e, (x.HTTPClientError, x.ConnectionError, x.IncompleteReadError)):
             # a server that refuses a large body early may close before its answer is read
-            return NoAnswerError(Fault.UNAVAILABLE, "the connection broke", LATER)
+            return NoAnswerError(Fault.UNAVAILABLE, "the connection broke", self._later)
         if isinstance(e, x.ResponseParserError):
             return NoAnswerError(Fault.UNAVAILABLE, self._foreign, _LOOK)
         return NoAnswerError(Fault.UNUSABLE, type(e).__name__, f"Look at the settings in {place}")

@@ -240,7 +240,7 @@ def check_digest(data: bytes, sha256: str, *, what: str) -> None:
     """Raise IntegrityError unless *data* has that SHA-256."""
     if hashlib.sha256(data).hexdigest() != sha256:
         raise IntegrityError(
-            "does not have the digest it is named by",
+            "this object does not have the digest it is named by",
             item=what,
             remedy="Do not use it; look for another version or replica, and find out who changed it.",
         )

@@ -33,7 +33,8 @@ class HostPolicy:
 
     ``said`` tells for each component, ``component:<name>``, and tier, ``tier:<name>``, by which variable it was said
     and why the host has that: ``holdfast_components__web of group web``. ``policy`` is None where it cannot be used,
-    and then ``findings`` say why. ``around`` is what else it must agree with.
+    and then ``findings`` say why. ``around`` is what else it must agree with. ``misspelt`` are variables that nobody
+    reads, each with the one that it is very like.
     """
 
     host: str
@@ -43,3 +44,4 @@ class HostPolicy:
     said: Mapping[str, str]
     findings: tuple[Finding, ...] = ()
     around: Surroundings = Surroundings()
+    misspelt: tuple[tuple[str, str], ...] = ()

@@ -84,6 +84,7 @@ def lint(
     remarks: list[Remark] = []
     for one in fleet:
         remarks.extend(Remark(one.host, finding) for finding in one.findings)
+        remarks.extend(Remark(one.host, finding, WARNING) for finding in _misspelt(one))
         if one.policy is None:
             continue
         key = id(one.policy), id(one.around)
@@ -136,6 +137,11 @@ def _of_policy(
             problem = f"{waiver.id} has expired: what it accepted is a gap"
             remedy = "Close the gap, or let people accept it again."
             yield Finding(f"holdfast_exceptions[{position}].expires", problem, remedy), ERROR
+
+
+def _misspelt(one: HostPolicy) -> Iterator[Finding]:
+    for name, like in one.misspelt:
+        yield Finding(name, "is no variable of this collection: nobody reads it", f"Was {like} meant?")
 
 
 def _emptied(component: Component, covers: Covers) -> Iterator[tuple[Finding, str]]:

@@ -18,24 +18,24 @@ from collections.abc import Mapping
 from ..errors import TicketMissingError, TicketServerError
 from ..model import instant
 from ..model.ticket import Ticket
-from .base import Provider, line, require_id
+from .base import line, require_id
 from .http import Http
+from .paged import Paged
 
-# the longest comments have 64 KiB and more, and an answer 1 MiB
-PAGE = 10
-_MOST_PAGES = 100
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-class Deployments(Provider, abc.ABC):
+class Deployments(Paged, abc.ABC):
     """What both servers have in common; notes are comments on the commit that is deployed, which is always there."""
 
+    of: t.ClassVar[str] = "deployments or comments"
+    fewer: t.ClassVar[str] = "Ask for a shorter time."
     api: t.ClassVar[str]
     # where a project has its commits, and the field that is a comment's text
     comments: t.ClassVar[tuple[str, str]]
 
     def __init__(self, http: Http, above: str) -> None:
-        self._http = http
+        super().__init__(http)
         self._above = above
         self._deployments = f"{above}/deployments"
 
@@ -74,25 +74,6 @@ class Deployments(Provider, abc.ABC):
                 return False
         self._http.send("POST", comments, {field: f"{text}\n{ending}"})
         return True
-
-    def _all(self, path: str, **query: str) -> list[Mapping[str, t.Any]]:
-        rows: list[Mapping[str, t.Any]] = []
-        for page in range(1, _MOST_PAGES + 1):
-            found = self._page(path, page, **query)
-            if not found:
-                return rows
-            rows += found
-        raise TicketServerError(
-            f"{self._http.server} has {PAGE * _MOST_PAGES} deployments or comments or more for this",
-            item=self._http.server,
-            remedy="Ask for a shorter time.",
-        )
-
-    def _page(self, path: str, page: int, **query: str) -> list[Mapping[str, t.Any]]:
-        found = self._http.get(path, per_page=str(PAGE), page=str(page), **query)
-        if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
-            raise self._odd("a list")
-        return found
 
     def _number(self, deployment: Mapping[str, t.Any]) -> str:
         number = deployment.get("id")

@@ -16,17 +16,15 @@ from collections.abc import Mapping
 from ..errors import FormatError, TicketMissingError, TicketServerError
 from ..model import instant
 from ..model.ticket import KINDS, NORMAL, Ticket
-from .base import Provider, digest, line, require_id
+from .base import digest, line, require_id
 from .http import Http
+from .paged import Paged
 
 _CHANGE, _APPROVED, _REJECTED = "change", "approved", "rejected"
 _KIND, _HOST = "kind::", "host::"
-# an issue's text may have 64 KiB, and an answer 1 MiB
-_PAGE = 10
-_MOST_PAGES = 100
 
 
-class GitHub(Provider):
+class GitHub(Paged):
     """A change is an issue with the label ``change``; it is open as long as the issue is.
 
     ``approved`` and ``rejected`` are labels, too, as are ``kind::standard`` and ``host::web1``. An issue plans no
@@ -36,9 +34,11 @@ class GitHub(Provider):
     """
 
     name: t.ClassVar[str] = "github"
+    of: t.ClassVar[str] = "issues or comments"
+    fewer: t.ClassVar[str] = "Have changes that are done closed."
 
     def __init__(self, http: Http, project: str) -> None:
-        self._http = http
+        super().__init__(http)
         self._issues = f"/repos/{project}/issues"
 
     def fetch(self, ticket_id: str) -> Ticket:
@@ -79,21 +79,6 @@ class GitHub(Provider):
             if ticket.ends is None or ticket.ends > since
         }
         return tuple(tickets[ticket_id] for ticket_id in sorted(tickets))
-
-    def _all(self, path: str, **query: str) -> list[Mapping[str, t.Any]]:
-        rows: list[Mapping[str, t.Any]] = []
-        for page in range(1, _MOST_PAGES + 1):
-            found = self._http.get(path, per_page=str(_PAGE), page=str(page), **query)
-            if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
-                raise self._odd("a list")
-            if not found:
-                return rows
-            rows += found
-        raise TicketServerError(
-            f"{self._http.server} has {_PAGE * _MOST_PAGES} issues or comments or more for this",
-            item=self._http.server,
-            remedy="Have changes that are done closed.",
-        )
 
     def _is_change(self, issue: t.Any) -> bool:
         """Whether an issue is a change; a pull request is an issue there, too, but none."""

@@ -23,7 +23,7 @@ _PREFIX = re.compile(r"[0-9a-f]{12,64}")
 _NAMED = 10
 # what a run itself found on a host; the rest of what its point names is older
 _OWN = (StreamState.STORED, StreamState.UNCHANGED)
-_LISTED = "Look at the recovery points that verify lists."
+_LISTED = "Look at the recovery points that find lists."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Selection:
         chosen = [self.point, self.snapshot, self.alias, self.change_id, self.time]
         if sum(value is not None for value in chosen) + self.newest != 1:
             raise PolicyError(
-                "which snapshot to restore is not said once",
+                "which snapshot is meant is not said once",
                 remedy="Give one of recovery_point, snapshot, alias, change_id, time, newest.",
             )
         for digest in (self.point, self.snapshot):
@@ -59,7 +59,7 @@ class Selection:
                 raise PolicyError(
                     f"{digest!r} is not a digest or its first 12 digits or more",
                     item="recovery_point or snapshot",
-                    remedy="Copy it from a run's table or from verify.",
+                    remedy="Copy it from a run's table or from find.",
                 )
         if self.alias is not None:
             require_alias(self.alias)
@@ -225,7 +225,7 @@ def _entries(
             "no recovery point holds a snapshot of this host as asked",
             host=host,
             item=selection.spoken,
-            remedy="Look at the recovery points that verify lists, at the host's inventory name and at its identity.",
+            remedy="Look at the recovery points that find lists, at the host's inventory name and at its identity.",
         )
     if selection.is_of_runs:
         entries = _own(entries, host, selection)

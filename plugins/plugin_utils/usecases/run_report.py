@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import typing as t
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from ..errors import HoldfastError
+from ..errors import EmptyPointError, HoldfastError
 from ..model.point import RESTORE_OPEN
 from . import run_folder
 from .run_folder import OpenPoint, PointFolder, Receipt, open_points, twins
@@ -27,7 +28,8 @@ _NEXT_WAITS = (
 _NEXT_NOTHING = "nothing was captured: correct what failed and run again"
 _NEXT_INCOMPLETE = "correct the hosts named and back them up again; what was captured is safe"
 _NEXT_RESTORE = (
-    "restore: ansible-playbook holdfast.config.restore{limit} -e restore_recovery_point={id} -e restore_under=/path"
+    "restore: ansible-playbook holdfast.config.restore{inventory}{limit} -e restore_recovery_point={id}"
+    " -e restore_under=/path"
 )
 _NAMED = 5
 # more hosts than these are counted, and only those are named that somebody must look at; no more of these than so many
@@ -77,6 +79,7 @@ class PointReport:
     """One recovery point of the run. ``id`` is None while it is unsealed, and in check mode.
 
     ``sealed_by`` is ``task``, ``callback`` or, while it is unsealed, ``nobody``; ``notes`` is what is odd of it.
+    ``inventory`` is what the run's command named: without it the next one would find no host, and end well.
     """
 
     run: str
@@ -94,6 +97,7 @@ class PointReport:
     waits: bool = False
     sealed_by: str = "nobody"
     notes: tuple[str, ...] = ()
+    inventory: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -159,7 +163,8 @@ class PointReport:
             return _NEXT_INCOMPLETE
         # a restore of the whole fleet is never what a table should suggest
         limit = f" --limit {self.hosts[0].host}" if len(self.hosts) > 1 else ""
-        return _NEXT_RESTORE.format(id=self.id, limit=limit)
+        inventory = "".join(f" -i {shlex.quote(one)}" for one in self.inventory)
+        return _NEXT_RESTORE.format(id=self.id, inventory=inventory, limit=limit)
 
 
 class Progress:
@@ -219,13 +224,17 @@ def unsealed(state_dir: Path, run: str) -> frozenset[str]:
     return frozenset(folder.point for folder in open_points(state_dir, run) if folder.read_sealed() is None)
 
 
-def gather(state_dir: Path, run: str, *, rescued: Collection[str] = ()) -> list[PointReport]:
+def gather(
+    state_dir: Path, run: str, *, rescued: Collection[str] = (), inventory: Sequence[str] = ()
+) -> list[PointReport]:
     """Read what the points of a run hold so far.
 
     :param rescued: those that no task had sealed.
+    :param inventory: what the command line of the run named as such.
     """
     folders = sorted(open_points(state_dir, run), key=lambda folder: folder.read_open().monotonic)
-    return [_read(folder, rescued=folder.point in rescued) for folder in folders]
+    found = [_read(folder, rescued=folder.point in rescued) for folder in folders]
+    return [dataclasses.replace(report, inventory=tuple(inventory)) for report in found]
 
 
 def rescue(state_dir: Path, run: str, reseal: Callable[[PointFolder, OpenPoint], object]) -> list[str]:
@@ -239,7 +248,9 @@ def rescue(state_dir: Path, run: str, reseal: Callable[[PointFolder, OpenPoint],
             try:
                 reseal(folder, folder.read_open())
             except HoldfastError as e:
-                problems.append(f"recovery point {folder.point} stays unsealed: {e}")
+                # why each host gave nothing stands in the table already
+                why = e.message if isinstance(e, EmptyPointError) else str(e)
+                problems.append(f"recovery point {folder.point} stays unsealed: {why}")
     return problems
 
 

@@ -57,6 +57,12 @@ def _names(one: HostPolicy) -> set[str]:
     return {component.name for component in one.policy.components}
 
 
+def test_a_misspelt_variable_of_a_host_or_its_group_is_found(site: Path) -> None:
+    (site / "group_vars/web.yml").write_text("holdfast_exclusion: []\nholdfast_repository_url: file:///srv\n")
+    hosts = _read(site)
+    assert {one.misspelt for one in hosts.values()} == {(("holdfast_exclusion", "holdfast_exclusions"),)}
+
+
 def test_parts_of_groups_and_of_files_beside_the_inventory_make_one_policy(site: Path) -> None:
     web1 = _read(site)["web1"]
     assert _names(web1) == {"ssh", "nginx", "motd"}

@@ -238,6 +238,7 @@ class TestLocation:
             ({"aws_session_token": "pa55word"}, "Credentials are not read from the inventory"),
             ({"validate_certs": False}, "Known here: name, url, "),
             ({"endpoint": "https://s3.example"}, "Known here: name, url, "),
+            ({"keyrng": {"path": "/k"}}, "Known here: name, url, .*keyring"),
             ({"endpoint_url": "https://s3.example"}, "is for a repository on S3"),
         ],
     )

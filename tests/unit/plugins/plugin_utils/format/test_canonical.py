@@ -256,3 +256,5 @@ def test_a_digest_is_compared() -> None:
         canonical.check_digest(b"a", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", what=WHAT)
     assert error.value.item == WHAT
     assert error.value.remedy
+    # a whole sentence, since it is the first thing that a restore says of a damaged pack
+    assert str(error.value).startswith("this object does not have the digest it is named by")

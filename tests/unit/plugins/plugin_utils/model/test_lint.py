@@ -131,6 +131,14 @@ def test_a_sound_policy_stays_sound_however_it_is_ordered_and_split(data: st.Dat
     assert lint([HostPolicy("h1", "h1", (), policy, {})], largest_gap, covering, now=NOW) == ()
 
 
+def test_a_misspelt_variable_is_a_warning_even_where_the_policy_cannot_be_used() -> None:
+    one = HostPolicy("h1", "h1", (), None, {}, misspelt=(("holdfast_component", "holdfast_components"),))
+    (remark,) = lint([one], largest_gap, covering, now=NOW)
+    assert remark.severity == "warning"
+    assert str(remark.finding).startswith("holdfast_component: is no variable of this collection")
+    assert "Was holdfast_components meant?" in str(remark.finding)
+
+
 def test_what_is_found_of_many_hosts_in_the_same_words_is_told_once_and_errors_first() -> None:
     remarks = [Remark("h1", Finding("k", "p", "R."), "warning")]
     remarks += [Remark(f"h{number}", Finding("key", "x" * 70, "Mend it."), "error") for number in range(5)]

@@ -105,6 +105,13 @@ def test_a_page_runs_nothing_and_loads_nothing() -> None:
     assert "https://" not in page
 
 
+def test_in_a_narrow_window_words_stay_whole() -> None:
+    page = rendered.page(compared({"/etc/app/x": b"1"}, {"/etc/app/x": b"2"}))
+    narrow = next(line for line in page.splitlines() if line.startswith("@media screen and (max-width"))
+    assert "table { display: block; overflow-x: auto; }" in narrow
+    assert "overflow-wrap: break-word" in narrow
+
+
 def test_what_is_more_than_the_limit_is_counted() -> None:
     content = b"".join(b"%d\n" % number for number in range(50))
     page = rendered.page(compared({}, {"/etc/app/x": content}), limit_lines=10)

@@ -497,8 +497,11 @@ def test_any_answer_is_an_answer_or_a_store_error(status: int, headers: dict[str
 def test_nothing_listens() -> None:
     with served(answering({})) as (store, server):
         server.close()
-        with pytest.raises(UnavailableError, match="not reached"):
+        with pytest.raises(UnavailableError, match="not reached") as caught:
             store.get(NAME)
+    # a wrong port, or a wrong name, is not mended by running again
+    assert "Look whether http://127.0.0.1:" in str(caught.value)
+    assert "(holdfast_repository.endpoint_url) is right and up" in str(caught.value)
 
 
 def test_proxy_and_its_password() -> None:

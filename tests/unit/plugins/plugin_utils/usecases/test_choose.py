@@ -241,7 +241,7 @@ class TestByChange:
             points.read_point(lab.repository, name)
         assert refusal(lab, change_id="CHG3")
         assert refusal(lab, change_id="CHG9").remedy == (
-            "Look at the recovery points that verify lists."
+            "Look at the recovery points that find lists."
             + (" 1 are not believed: it names those too." if told == "CHG9" else "")
         )
         assert text(lab, change_id="CHG2") == b"other"

@@ -101,6 +101,8 @@ def test_a_complete_point() -> None:
 
 def test_one_host_needs_no_limit() -> None:
     assert f"restore: {PLAYBOOK} -e restore_recovery_point={ID}" in render(report(HOSTS[1]))
+    said = dataclasses.replace(report(HOSTS[1]), inventory=("/srv/a b.yml", "/srv/c.yml"))
+    assert f"{PLAYBOOK} -i '/srv/a b.yml' -i /srv/c.yml -e restore_recovery_point={ID}" in render(said)
 
 
 def test_what_is_left_out_without_being_excluded() -> None:
