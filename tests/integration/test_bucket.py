@@ -368,9 +368,12 @@ def table() -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("setting", TRIALS)
 def test_server_does_what_the_guide_says_of_it(s3: S3Server, servers: Servers, tmp_path: Path, setting: str) -> None:
+    trial = Trial(s3, servers)
     with profiles(s3, tmp_path):
-        found = TRIALS[setting](Trial(s3, servers))
+        found = TRIALS[setting](trial)
     assert found == table()[setting][COLUMNS[s3.name]]
+    # a day of RGW's is too short for the rules of many buckets: what it begins anew then, it begins with the first
+    trial.takes("delete_bucket_lifecycle")
 
 
 def test_guide_says_nothing_that_is_not_tried() -> None:
