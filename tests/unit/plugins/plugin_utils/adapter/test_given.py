@@ -36,6 +36,7 @@ def told(monkeypatch: pytest.MonkeyPatch, *playbooks: str, extra: tuple[str, ...
         ("backup", "backup_aliass=v1", "backup_alias"),
         ("show", "show_newst=true", "show_newest"),
         ("scheduled", "schedule_teir=tier1", "schedule_tier"),
+        ("change", "change_task=/srv/x.yml", "change_tasks"),
     ],
 )
 def test_a_misspelt_variable_is_refused_and_named_with_what_is_alike(
@@ -95,6 +96,8 @@ def test_a_misspelt_change_on_the_command_line_is_no_backup_without_a_ticket(mon
         # by a role that it runs, and by another playbook of the line
         (("verify",), ("verify_max_age_hours=26",)),
         (("change", "change_report"), ("change_report_path=/tmp/x", "change_id=CHG1")),
+        # of the tasks that it runs
+        (("change",), ("change_package_version=2.1",)),
         (("import",), ("import_tool=rancid import_path=/srv/rancid",)),
         # AWX says these to every playbook
         (("awx",), ("awx_job_id=7",)),
