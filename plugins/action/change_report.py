@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ..plugin_utils.adapter import change_results, tickets
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import REPOSITORY, Options
+from ..plugin_utils.adapter.options import DISPLAY, REPOSITORY, Options
 from ..plugin_utils.usecases import change_report
 
 
@@ -23,6 +23,7 @@ class ActionModule(HoldfastAction):
         "since": {"type": "str"},
         "until": {"type": "str"},
         "path": {"type": "path"},
+        **DISPLAY,
     }
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from ..plugin_utils.adapter import acknowledge, context, import_options, run, tickets
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import CHANGE, REPOSITORY, Options
+from ..plugin_utils.adapter.options import CHANGE, DISPLAY, REPOSITORY, Options
 from ..plugin_utils.usecases.import_backups import import_backups
 from ..plugin_utils.usecases.leftovers import ship_leftovers
 from ..plugin_utils.usecases.run_folder import OpenPoint, PointFolder, claim, sweep
@@ -24,6 +24,7 @@ class ActionModule(HoldfastAction):
         "classes": {"type": "dict"},
         "tiers": {"type": "dict"},
         **import_options.IMPORT,
+        **DISPLAY,
     }
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 
 from ..plugin_utils.adapter import sizing_options, sizing_results
 from ..plugin_utils.adapter.action import HoldfastAction
-from ..plugin_utils.adapter.options import REPOSITORY, Options
+from ..plugin_utils.adapter.options import DISPLAY, REPOSITORY, Options
 from ..plugin_utils.usecases import sizing
 
 
 class ActionModule(HoldfastAction):
     """Say what a repository will hold and cost, from what it has come to or from what is assumed."""
 
-    ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {**REPOSITORY, **sizing_options.SIZING}
+    ARGUMENTS: t.ClassVar[Mapping[str, t.Any]] = {**REPOSITORY, **sizing_options.SIZING, **DISPLAY}
 
     def act(self, options: Options, task_vars: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Forecast a year; what is assumed needs no repository, what is measured no key."""

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - holdfast.config.attributes.actiongroup
   - holdfast.config.repository
   - holdfast.config.tickets
+  - holdfast.config.display
 attributes:
   check_mode:
     support: full

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - holdfast.config.attributes.actiongroup
   - holdfast.config.repository
   - holdfast.config.change
+  - holdfast.config.display
 attributes:
   check_mode:
     support: full

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - holdfast.config.attributes
   - holdfast.config.attributes.actiongroup
   - holdfast.config.repository
+  - holdfast.config.display
 attributes:
   check_mode:
     support: full

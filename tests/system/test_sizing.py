@@ -63,7 +63,7 @@ def test_the_playbook_shows_a_report_by_the_command_of_the_guide_and_nothing_cha
     (group,) = found["groups"]
     assert 0 < group["changes_per_day"] < 1
     assert group["compression"] > 0
-    assert any("Measured over 3.0 days" in line for line in would.on("Show it").result["msg"])
+    assert any(line.startswith("Measured over 3.0 days") for line in would.output.splitlines())
 
     made_earlier(lab, 37)
     (command,) = Page(GUIDE).commands()
