@@ -18,6 +18,8 @@ from . import instant
 _DURATION = re.compile(r"([1-9][0-9]{0,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# what an inventory says begins so, and what a file says with its path
+_OPTION = re.compile(r"(?!holdfast_)[a-z_]+(?![^.\[])")
 # beyond these a typing error is likelier than an end
 _FIRST_YEAR, _LAST_YEAR = 2020, 2099
 
@@ -35,12 +37,17 @@ class Finding:
 
 
 def refuse(findings: Sequence[Finding], *, host: str | None = None) -> None:
-    """Raise PolicyError with all *findings*, if there are any."""
+    """Raise PolicyError with all *findings*, if there are any.
+
+    Where all are of a task's own options, it says that, and not that the policy is wrong.
+    """
     if findings:
+        of_task = all(_OPTION.match(finding.key) for finding in findings)
+        what, where = ("this cannot be done", "task") if of_task else ("the policy cannot be used", "inventory")
         raise PolicyError(
-            "the policy cannot be used: " + " · ".join(str(finding) for finding in findings).removesuffix("."),
+            f"{what}: {' · '.join(map(str, findings)).removesuffix('.')}",
             host=host,
-            remedy="Nothing was touched. Correct the inventory and run again.",
+            remedy=f"Nothing was touched. Correct the {where} and run again.",
         )
 
 
