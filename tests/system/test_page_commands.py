@@ -5,8 +5,8 @@
 """The commands of the guides and runbooks, in their order, at one site whose hosts are folders of this machine.
 
 What a page says is typed as it stands there, but for names that are the reader's own: paths, ids, times, keys. Each
-page has a test, which fails where the page has a command that it does not give. What takes a server or a device stands
-in ``ELSEWHERE``, with the test that does the same there. A test holds that no page of commands is forgotten.
+page has a test, which fails where the page has a command that it does not give. What takes a server or a whole host
+stands in ``ELSEWHERE``, with the test that gives it there. A test holds that no page of commands is forgotten.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ APP = "listen = 8080\ndb_password = v6cXo2mTqLw81zKe\n"
 BELOW = ("/dev/shm", "/etc/holdfast", "/media", "/mnt", "/srv", "/tmp", "/var/lib", "/var/tmp")
 OF_WEB1 = ("/etc/nginx", "/etc/ssh")
 
-#: Of each page the blocks that take what this machine has not, by how they begin; and the test that does the same, with
-#: a word that stands there.
+#: Of each page the blocks that take more than folders of this machine, by how they begin; and the test that gives them,
+#: with the words by which it takes them.
 ELSEWHERE: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "guide_access.md": {
         "vault write auth/token/roles/": (
@@ -78,14 +78,6 @@ ELSEWHERE: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "# MinIO": ("tests/integration/test_duties_page.py", 'take("# MinIO")'),
         "for file in policies/vault": ("tests/integration/test_duties_page.py", 'take("for file in policies/vault")'),
         "aws --profile prod-operator": ("tests/integration/test_duties_page.py", 'take("aws --profile prod-operator")'),
-    },
-    "guide_people.md": {
-        # it takes a stick, and somebody who touches it
-        "ssh-keygen -t ed25519-sk": ("tests/unit/plugins/plugin_utils/keyring/test_people.py", "sk-ssh-ed25519"),
-    },
-    "guide_triggers.md": {
-        # a package of the distribution, and what `make test-events` installs from its pins; all else is given there
-        "$ apt-get install": ("tests/events/test_rulebook.py", "apt-get"),
     },
     "runbooks/escrow_ceremony.md": {
         # a network, and then none: given there
@@ -750,6 +742,11 @@ def test_people(site: Site) -> None:
     (site.path / ".ssh").mkdir(exist_ok=True)
     shutil.copy(site.key("alice"), site.path / ".ssh" / "holdfast")
     page = site.told("guide_people.md", {"4f1d2a6b8c0e": asked})
+    # no stick is here that somebody touches: it comes as far as the library that talks to one
+    code, said = site.home.attempt("bash", "-c", page.skip(), SSH_SK_PROVIDER=str(site.path / "none.so"))
+    assert code != 0
+    assert "Key enrollment failed" in said
+    assert not (site.path / ".ssh" / "holdfast.pub").exists()
     said = page.next()
     assert '"subject"' in said
     page.next()
