@@ -91,6 +91,7 @@ def test_the_first_errors_are_those_of_the_page(newcomer: Newcomer) -> None:
         (inventory, f"{restore} -e restore_in_place=true"),
         (inventory.replace("}}/keyring", "}}/app"), f"{restore} -e restore_newest=true -e restore_in_place=true"),
         (inventory.replace("paths:", "path:"), backup),
+        (inventory, f"{restore} -e restore_host=web1 -e restore_newest=true -e restore_in_place=true"),
         (inventory.replace("}}/repository", "}}/elsewhere"), backup),
     )
     told = re.findall(r"^\| [a-z].* \| `(.+)` \|$", PAGE.read_text(), re.MULTILINE)
