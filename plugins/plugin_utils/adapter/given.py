@@ -96,8 +96,10 @@ def require_known(loader: DataLoader) -> None:
     # files are read only where there is something to look up
     known = sorted(name for playbook in playbooks for name in _known(playbook)) if strangers else []
     for name in strangers:
+        if name in known:
+            continue
         alike = difflib.get_close_matches(name, known, n=3, cutoff=0.7)
-        if name not in known and (alike or not name.startswith(_prefix(_OPEN)) or _OPEN not in playbooks):
+        if alike or _OPEN not in playbooks or not name.startswith(_prefix(_OPEN)):
             raise PolicyError(
                 f"{name} is no variable of {_OURS}{' and '.join(playbooks)}: nothing was done",
                 remedy=f"Correct it, or leave it out. Known here: {', '.join(alike or known)}.",
@@ -128,21 +130,20 @@ def _playbooks() -> tuple[str, ...]:
     named = context.CLIARGS.get("args")
     found = tuple(str(one) for one in named) if isinstance(named, (list, tuple)) else ()
     ours = tuple(one.removeprefix(_OURS) for one in found if one.startswith(_OURS))
-    return tuple(one for one in ours if _text(one)) if len(ours) == len(found) else ()
+    return tuple(one for one in ours if _path(one).is_file()) if len(ours) == len(found) else ()
 
 
 def _prefix(playbook: str) -> str:
     return _PREFIXES.get(playbook, f"{playbook}_")
 
 
-def _text(playbook: str) -> str:
-    path = _ROOT / "playbooks" / f"{playbook}.yml"
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+def _path(playbook: str) -> Path:
+    return _ROOT / "playbooks" / f"{playbook}.yml"
 
 
 def _known(playbook: str) -> set[str]:
     """The variables that the playbook reads, and that its roles say they take."""
-    text = _text(playbook)
+    text = _path(playbook).read_text(encoding="utf-8")
     # neither what a task is called nor what it registers
     names = set(re.findall(r"(?<![\w.])(\w+)\b(?!:)", text))
     for role in re.findall(rf"name: {re.escape(_OURS)}(\w+)", text):
