@@ -82,7 +82,7 @@ class Rulebook:
     def give(self, begin: str, **environment: str) -> str:
         """Give the commands of the guide that begin so; what they printed."""
         home = Home(self.lab.path, environment=self._environment)
-        return home.run("bash", "-euo", "pipefail", "-c", self._page.command(begin), **environment)
+        return home.give(self._page.command(begin), **environment)
 
     def start(self, name: str = "captures", port: str = "holdfast_webhook_port", *, more: str = "") -> None:
         """Run it as the guide says, with the variables of the guide, and return when it listens.

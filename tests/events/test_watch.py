@@ -84,7 +84,7 @@ def test_what_is_edited_by_hand_is_sealed_and_the_host_can_ask_for_nothing_else(
     (command,) = page.commands()
     environment = lab.environment(tmp_path)
     home = Home(lab.path, environment={**environment, "ANSIBLE_VERBOSITY": "3", "ANSIBLE_DIFF_ALWAYS": "1"})
-    rotated = home.run("bash", "-euo", "pipefail", "-c", command)
+    rotated = home.give(command)
     kept = Path(environment["COLLECT_TO"]).read_text()
     tasks = [Task(**json.loads(line)) for line in kept.splitlines()]
     changed = {task.task for task in tasks if task.result.get("changed")}

@@ -106,7 +106,7 @@ def test_all_is_made_once_and_removed_as_the_guide_says(site: Site, tmp_path: Pa
     removed = [change for change in made if change.startswith("DELETE")]
     assert len(set(removed)) == len(removed)
 
-    home.run("bash", "-euo", "pipefail", "-c", remove, CONTROLLER_HOST=awx.url, CONTROLLER_OAUTH_TOKEN=TOKEN)
+    home.give(remove, CONTROLLER_HOST=awx.url, CONTROLLER_OAUTH_TOKEN=TOKEN)
     assert {kind: sorted(held) for kind, held in awx.items.items()} == before
 
 

@@ -30,7 +30,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import re
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.succession import Asking
 from ansible_collections.holdfast.config.tests.lab import forked_ansible
 from ansible_collections.holdfast.config.tests.lab.go_build import VAULT, build
-from ansible_collections.holdfast.config.tests.lab.page import TYPED, Home, Page
+from ansible_collections.holdfast.config.tests.lab.page import Home, Page, Told, result
 from ansible_collections.holdfast.config.tests.lab.s3.identities import admit
 from ansible_collections.holdfast.config.tests.lab.s3.minio import Minio
 from ansible_collections.holdfast.config.tests.lab.vault.server import PARTS, THRESHOLD, Vault
@@ -139,11 +139,6 @@ class Site:
     def token(self, part: str) -> str:
         return self.vault.token(f"{NAME}-{part}")
 
-    def file(self, path: Path, begin: str) -> str:
-        """A file that a page shows."""
-        (found,) = [block.text for block in self.page(path).blocks if block.text.startswith(begin)]
-        return found
-
     def refused(self, part: str) -> str:
         """Try to destroy the key with the token of somebody who is no quorum; returns why it is refused."""
         words = ["ansible", "localhost", "-i", "inventory.yml", "-m", "holdfast.config.destruction"]
@@ -193,32 +188,9 @@ class Site:
         self.escrow.write_text(text)
 
 
-class Blocks:
-    """What a page has people type, block by block."""
-
-    def __init__(self, page: Page) -> None:
-        self.name = page.name
-        self._left = [block.text for block in page.blocks if block.language in TYPED]
-
-    def next(self) -> str:
-        """The next block."""
-        assert self._left, f"{self.name} has no more commands"
-        return self._left.pop(0)
-
-    def parts(self) -> list[str]:
-        """The next block, where something is done between its commands."""
-        return re.split(r"\n(?=ansible )", self.next())
-
-    def end(self) -> None:
-        """That was all of it."""
-        assert self._left == [], f"{self.name} has commands that no test gives"
-
-
-def result(said: str) -> dict[str, t.Any]:
-    """What the one host returned to ``ansible``."""
-    found = re.search(r"=> (\{.*\})", said, re.DOTALL)
-    assert found, said
-    return t.cast("dict[str, t.Any]", json.loads(found[1]))
+def parts(block: str) -> list[str]:
+    """The commands of a block, where something is done between them."""
+    return re.split(r"\n(?=ansible )", block)
 
 
 def variables(path: Path, minio: Minio, vault: Vault, bucket: str, role: str) -> dict[str, t.Any]:
@@ -246,8 +218,7 @@ def variables(path: Path, minio: Minio, vault: Vault, bucket: str, role: str) ->
 
 def rules() -> tuple[Quorum, ...]:
     """How many people it takes, as the guide has it, and for the end of a hold."""
-    (text,) = [block.text for block in Page(GUIDE).blocks if block.text.startswith("holdfast_quorum:")]
-    declared = yaml.safe_load(text)["holdfast_quorum"]
+    declared = yaml.safe_load(Page(GUIDE).text("holdfast_quorum:"))["holdfast_quorum"]
     declared["hold-release"] = {"required": 2, "roles": ["security", "operations"]}
     return tuple(
         Quorum(name, **{**one, "roles": tuple(one.get("roles", ()))}) for name, one in sorted(declared.items())
@@ -329,9 +300,9 @@ def site(_vault: Vault, minio: Minio, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_a_hold_stands_until_people_have_signed_that_it_ends(site: Site) -> None:
-    blocks = Blocks(site.page(DOCS / "guide_storage.md"))
+    blocks = Told(site.page(DOCS / "guide_storage.md"))
     custodian = site.keys("custodian")
-    put = result(site.home.run("bash", "-euc", blocks.next(), **custodian))
+    put = result(site.home.give(blocks.pop(), **custodian))
     assert (put["changed"], put["subject"]) == (True, {"host": "web1"})
     held, objects = site.held(), put["objects"]
     assert len(held) == objects > 0
@@ -339,62 +310,62 @@ def test_a_hold_stands_until_people_have_signed_that_it_ends(site: Site) -> None
     looked = site.look(key=KEY)
     assert looked["held"] == 1 < looked["snapshots"]
 
-    ask, end = blocks.parts()
+    ask, end = parts(blocks.pop())
     refused, why = site.home.attempt("bash", "-euc", end, **custodian)
     assert refused != 0
     assert "nobody has signed that the legal hold of host web1 ends" in why
-    asked = result(site.home.run("bash", "-euc", ask, **custodian))
+    asked = result(site.home.give(ask, **custodian))
     site.signed(asked["request"], "release-web1", "alice", "bob")
     assert site.complete(asked["request"])["reached"]
     assert site.held() == held
-    ended = result(site.home.run("bash", "-euc", end, **custodian))
+    ended = result(site.home.give(end, **custodian))
     assert (ended["changed"], ended["objects"], site.held()) == (True, objects, set())
     assert site.look(key=KEY)["held"] == 0
     blocks.end()
 
 
 def test_a_key_is_destroyed_as_guide_and_runbook_say(site: Site) -> None:
-    guide, runbook = Blocks(site.page(GUIDE)), Blocks(site.page(RUNBOOK))
-    (site.path / "quorum.yml").write_text(site.file(GUIDE, "# quorum.yml"))
+    guide, runbook = Told(site.page(GUIDE)), Told(site.page(RUNBOOK))
+    (site.path / "quorum.yml").write_text(site.page(GUIDE).text("# quorum.yml"))
     custodian = site.keys("custodian")
 
     # 1 and 2 of the guide: what is lost, and who says that it may be
-    said = site.home.run("bash", "-euc", guide.next(), **custodian)
+    said = site.home.give(guide.pop(), **custodian)
     looked = result(said)
     assert [(one["host"], one["newest"]) for one in looked["unreadable"]] == [("web2", True), ("web1", False)]
     assert "the newest copies of" in " ".join(said.split())
     assert (looked["hosts_left_without"], looked["held"], looked["in_use"]) == (["web2"], 0, False)
     early = site.refused("custodian")
     assert f"nobody has signed that key {KEY} is destroyed" in early
-    asked = result(site.home.run("bash", "-euc", guide.next(), **custodian))
+    asked = result(site.home.give(guide.pop(), **custodian))
     assert (asked["subject"]["key"], asked["subject"]["snapshots"]) == (KEY, 2)
     site.signed(asked["request"], f"destroy-{KEY}", "alice", "bob")
     assert site.complete(asked["request"])["reached"]
 
     # the runbook
     with site.home.terminal(**custodian) as shell:
-        (found,) = result(shell.type(runbook.next()))["keys"]
+        (found,) = result(shell.type(runbook.pop()))["keys"]
         assert (found["key"], found["state"]) == (KEY, "demanded")
         assert "this identity has no right to that" in site.refused("custodian")
-        begin = runbook.next()
+        begin = runbook.pop()
         # where somebody backs out nothing has happened
         shell.type(begin)
         assert f"`{CANCEL}`" in RUNBOOK.read_text(encoding="utf-8")
         shell.type(CANCEL)
         begun = shell.type(begin)
         otp, nonce = (re.findall(rf"^{word} +(\S+)", begun, re.MULTILINE)[0] for word in ("OTP", "Nonce"))
-        encoded = site.given(runbook.next(), nonce)
+        encoded = site.given(runbook.pop(), nonce)
         for question, answer in (("Encoded Token: ", encoded), ("OTP: ", otp)):
-            assert answer not in shell.type(runbook.next(), {question: answer})
-        shell.type(runbook.next())
-        checked = result(shell.type(runbook.next()))
+            assert answer not in shell.type(runbook.pop(), {question: answer})
+        shell.type(runbook.pop())
+        checked = result(shell.type(runbook.pop()))
         assert (checked["changed"], checked["record"], checked["token_revoked"]) == (True, "", False)
         assert checked["unreadable"] == looked["unreadable"]
-        destroyed = shell.type(runbook.next())
+        destroyed = shell.type(runbook.pop())
         done = result(destroyed)
         assert (done["changed"], done["token_revoked"], done["unreadable"]) == (True, True, looked["unreadable"])
         assert destroyed.count(": lost\n") == done["snapshots"] == 2
-        lookup, unset = runbook.next().splitlines()
+        lookup, unset = runbook.pop().splitlines()
         code, said = shell.attempt(lookup)
         assert (code, "permission denied" in said) == (2, True)
         shell.type(unset)
@@ -404,7 +375,7 @@ def test_a_key_is_destroyed_as_guide_and_runbook_say(site: Site) -> None:
         assert shell.type("echo [$VAULT_TOKEN$ENCODED$OTP]").count("[]") == 1
     assert "hvs." not in shell.shown
 
-    logged = [line.split("\t") for line in site.home.run("bash", "-euc", runbook.next()).splitlines()]
+    logged = [line.split("\t") for line in site.home.give(runbook.pop()).splitlines()]
     spoken = [f"{operation} {path}" for _at, operation, path, _why in logged]
     # what stands before is the lab's own
     begins = len(spoken) - spoken[::-1].index("update sys/generate-root/attempt") - 1
@@ -419,7 +390,7 @@ def test_a_key_is_destroyed_as_guide_and_runbook_say(site: Site) -> None:
     runbook.end()
 
     # the same command of the guide, once the key is gone
-    again = result(site.home.run("bash", "-euc", guide.next(), VAULT_TOKEN=site.token("restorer"), **custodian))
+    again = result(site.home.give(guide.pop(), VAULT_TOKEN=site.token("restorer"), **custodian))
     assert (again["changed"], again["record"]) == (False, done["record"])
 
     # escrow opens it until its holder has signed
@@ -427,10 +398,10 @@ def test_a_key_is_destroyed_as_guide_and_runbook_say(site: Site) -> None:
     assert site.escrow_opens()
     site.forget()
     assert not site.escrow_opens()
-    ask, hand_in = guide.parts()
-    request = result(site.home.run("bash", "-euc", ask, **custodian))["request"]
+    ask, hand_in = parts(guide.pop())
+    request = result(site.home.give(ask, **custodian))["request"]
     (site.path / f"escrow-{KEY}.sig").write_bytes(Path(site.sign("dave", f"escrow-{KEY}")).read_bytes())
-    assert result(site.home.run("bash", "-euc", hand_in.replace(REQUEST, request), **custodian))["record"]
+    assert result(site.home.give(hand_in.replace(REQUEST, request), **custodian))["record"]
     (found,) = site.look()["keys"]
     assert (found["state"], found["record"], found["signed_by"]) == ("destroyed", done["record"], ["alice", "bob"])
     guide.end()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import pty
 import re
@@ -15,7 +16,8 @@ import select
 import subprocess
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import typing as t
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 # the languages of what a reader types; of a console with the sign that asks for it
@@ -98,7 +100,12 @@ class Told:
 
     def __init__(self, page: Page) -> None:
         self.name = page.name
-        self.left = [block.text for block in page.blocks if block.language in TYPED]
+        self.left = page.commands()
+
+    def pop(self) -> str:
+        """The next block."""
+        assert self.left, f"{self.name} has no more commands"
+        return self.left.pop(0)
 
     def take(self, begin: str) -> str:
         """The block that begins so, and no other does."""
@@ -106,6 +113,17 @@ class Told:
         assert len(found) == 1, f"{len(found)} blocks of {self.name} begin with {begin}"
         self.left.remove(found[0])
         return found[0]
+
+    def end(self) -> None:
+        """That was all of it."""
+        assert self.left == [], f"{self.name} has commands that no test gives"
+
+
+def result(said: str) -> dict[str, t.Any]:
+    """What the one host returned to ``ansible``, which printed this."""
+    found = re.search(r"=> (\{.*\})", said, re.DOTALL)
+    assert found, said
+    return t.cast("dict[str, t.Any]", json.loads(found[1]))
 
 
 def _read(terminal: int) -> bytes:
@@ -117,6 +135,18 @@ def _read(terminal: int) -> bytes:
     except OSError:
         # so Linux says that the other end is closed
         return b""
+
+
+def _unseen(terminal: int, ended: Callable[[], object] = bool) -> None:
+    """Wait until a terminal shows nothing of what is typed: who asks for a secret says so only after the question.
+
+    :param ended: whether nobody is there any more who could.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while termios.tcgetattr(terminal)[3] & termios.ECHO:
+        assert not ended(), "it ended, and has read nothing unseen"
+        assert time.monotonic() < deadline, "what is typed would be shown"
+        time.sleep(0.005)
 
 
 def _ended(process: subprocess.Popen[bytes], terminal: int, shown: bytes) -> str:
@@ -193,11 +223,7 @@ class Home:
     def tell(self, *command: str | Path, secret: str) -> str:
         """The same, where it asks nothing, and reads one line that the terminal does not show."""
         process, ours = self._at_terminal(command)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while termios.tcgetattr(ours)[3] & termios.ECHO:
-            assert process.poll() is None, "it ended, and has read nothing unseen"
-            assert time.monotonic() < deadline, "it reads nothing unseen"
-            time.sleep(0.02)
+        _unseen(ours, lambda: process.poll() is not None)
         os.write(ours, secret.encode() + b"\n")
         shown = b""
         while data := _read(ours):
@@ -296,7 +322,7 @@ class Terminal:
     def _line(self, line: str, answers: dict[str, str]) -> int:
         self._send(line)
         while (met := self._until(_READY, *answers)) != _READY:
-            self._hidden()
+            _unseen(self._terminal)
             self._send(answers.pop(met))
         found = re.search(r"\[(\d+)\]" + re.escape(_READY) + r"\Z", self.shown)
         # where a command goes on in the next line, nothing has ended yet
@@ -315,13 +341,6 @@ class Terminal:
             data = _read(self._terminal)
             assert data, f"the shell has ended:\n{self.shown}"
             self._seen += data
-
-    def _hidden(self) -> None:
-        """Wait until the terminal shows nothing of what is typed: who asks says so only after the question."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while termios.tcgetattr(self._terminal)[3] & termios.ECHO:
-            assert time.monotonic() < deadline, f"what is answered would be shown:\n{self.shown}"
-            time.sleep(0.005)
 
 
 @dataclasses.dataclass

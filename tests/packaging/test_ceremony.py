@@ -37,7 +37,7 @@ def test_what_was_bundled_makes_keys_on_a_machine_without_a_network(tmp_path: Pa
     )
     # nobody starts all that is installed: what is, is compiled then
     home = Home(tmp_path, [programs, BIN], {**pinned(tmp_path, "dev"), "PIP_NO_COMPILE": "1"})
-    home.run("bash", "-euo", "pipefail", "-c", PAGE.command("mkdir bundle"))
+    home.give(PAGE.command("mkdir bundle"))
     assert len(list((tmp_path / "bundle").glob("holdfast-config-*.tar.gz"))) == 1
 
     # memory of its own, and a loopback that is down

@@ -34,7 +34,7 @@ from ansible_collections.holdfast.config.plugins.plugin_utils.model import insta
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases import points
 from ansible_collections.holdfast.config.plugins.plugin_utils.usecases.repository import open_repository
 from ansible_collections.holdfast.config.tests.lab import forked_ansible
-from ansible_collections.holdfast.config.tests.lab.page import TYPED, Home, Page
+from ansible_collections.holdfast.config.tests.lab.page import TYPED, Home, Page, Told, result
 
 from ..unit.plugins.plugin_utils.imports import sources
 from ..unit.plugins.plugin_utils.mirror.repositories import bare
@@ -124,44 +124,32 @@ def is_elsewhere(name: str, text: str) -> bool:
     return any(text.startswith(begin) for begin in ELSEWHERE.get(name, {}))
 
 
-class Told:
-    """A page, and how far it was followed."""
+class Followed(Told):
+    """A page, and how far it was followed at a site."""
 
     def __init__(self, site: Site, name: str, replaced: Mapping[str, str]) -> None:
         self.site = site
-        self.name = name
         path = DOCS / name
         done = [is_elsewhere(name, text) for text in typed(path)]
         text = path.read_text(encoding="utf-8")
         moved = {below: f"{site.path}{below}" for below in BELOW if below in text}
         moved |= {below: f"{site.path}/hosts/web1{below}" for below in OF_WEB1 if below in text}
         self.page = Page(path, {**moved, **replaced})
-        self.left = [text for text, is_done in zip(self.page.commands(), done, strict=True) if not is_done]
+        super().__init__(self.page)
+        self.left = [text for text, is_done in zip(self.left, done, strict=True) if not is_done]
 
     def next(self, *, within: Path | None = None, **environment: str) -> str:
         """Give the commands of the next block in one shell that ends at the first that fails; what they printed."""
         there = f"cd '{within}'\n" if within else ""
-        return self.site.home.run("bash", "-euo", "pipefail", "-c", f"{there}{self._commands()}", **environment)
+        return self.site.home.give(f"{there}{self.pop()}", **environment)
 
     def at_hand(self, blocks: int) -> str:
         """Give so many blocks in one shell of a person's, which goes on where a command says no; what they printed."""
-        return self.site.home.run("bash", "-c", "".join(self.skip() for _number in range(blocks)))
-
-    def skip(self) -> str:
-        """The next block, to be given otherwise."""
-        return self._commands()
+        return self.site.home.run("bash", "-c", "".join(self.pop() for _number in range(blocks)))
 
     def answer(self, asked: str, *answers: str) -> str:
         """The same at a terminal, where questions are answered."""
-        return self.site.home.answer("bash", "-euo", "pipefail", "-c", self._commands(), asked=asked, answers=answers)
-
-    def _commands(self) -> str:
-        assert self.left, f"{self.name} has no more commands"
-        return self.left.pop(0)
-
-    def end(self) -> None:
-        """That was all of it."""
-        assert self.left == [], f"{self.name} has commands that no test gives"
+        return self.site.home.answer("bash", "-euo", "pipefail", "-c", self.pop(), asked=asked, answers=answers)
 
     def text(self, begin: str, language: str = "yaml") -> str:
         """What a block that begins so says."""
@@ -185,9 +173,9 @@ class Site:
     home: Home
     vars: dict[str, t.Any]
 
-    def told(self, name: str, replaced: Mapping[str, str] | None = None) -> Told:
+    def told(self, name: str, replaced: Mapping[str, str] | None = None) -> Followed:
         """A page of the documentation, to be followed."""
-        return Told(self, name, replaced or {})
+        return Followed(self, name, replaced or {})
 
     def write(self, hosts: Mapping[str, t.Any] | None = None, **more: t.Any) -> None:
         """Write the inventory, with more variables of hosts, and of all of them."""
@@ -243,13 +231,6 @@ class Site:
         kept.parent.mkdir(exist_ok=True)
         Path(f"{file}.sig").rename(kept)
         return kept
-
-
-def result(said: str) -> dict[str, t.Any]:
-    """What the one host returned to ``ansible``."""
-    found = re.search(r"=> (\{.*\})", said, re.DOTALL)
-    assert found, said
-    return t.cast("dict[str, t.Any]", json.loads(found[1]))
 
 
 def fill(path: Path, host: str) -> None:
@@ -471,7 +452,7 @@ def test_restore_with_ansible(site: Site) -> None:
     live = site.file("web1")
     page.next()
     assert point in page.next(**host)
-    choices = [shlex.split(line, comments=True) for line in page.skip().splitlines()]
+    choices = [shlex.split(line, comments=True) for line in page.pop().splitlines()]
     assert len(choices) == 4
     live.write_text("PermitRootLogin never\n")
     look = (
@@ -743,7 +724,7 @@ def test_people(site: Site) -> None:
     shutil.copy(site.key("alice"), site.path / ".ssh" / "holdfast")
     page = site.told("guide_people.md", {"4f1d2a6b8c0e": asked})
     # no stick is here that somebody touches: it comes as far as the library that talks to one
-    code, said = site.home.attempt("bash", "-c", page.skip(), SSH_SK_PROVIDER=str(site.path / "none.so"))
+    code, said = site.home.attempt("bash", "-c", page.pop(), SSH_SK_PROVIDER=str(site.path / "none.so"))
     assert code != 0
     assert "Key enrollment failed" in said
     assert not (site.path / ".ssh" / "holdfast.pub").exists()

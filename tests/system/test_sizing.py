@@ -68,7 +68,7 @@ def test_the_playbook_shows_a_report_by_the_command_of_the_guide_and_nothing_cha
     made_earlier(lab, 37)
     (command,) = Page(GUIDE).commands()
     environment = lab.environment(tmp_path)
-    shown = Home(lab.path, environment=environment).run("bash", "-euo", "pipefail", "-c", command)
+    shown = Home(lab.path, environment=environment).give(command)
     told = [Task(**json.loads(line)) for line in Path(environment["COLLECT_TO"]).read_text().splitlines()]
     (found,) = (task.result for task in told if task.task == "Size")
     assert (found["hosts"], found["changed"], found["past"]["days"]) == (2, False, 30)
